@@ -63,6 +63,7 @@ pub fn route(uri: UriPattern) -> Route {
         strip_prefix: None,
         timeout: None,
         client_max_body_size: None,
+        breaker: None,
         when: None,
         clients: Vec::new(),
         headers: Vec::new(),

@@ -80,6 +80,10 @@ pub(crate) const RING_WEIGHT_MAX: u64 = 10_000;
 /// APISIX tries every other node; with many nodes and long timeouts a client would wait for ever.
 pub(crate) const RETRIES_MAX_BY_DEFAULT: usize = 2;
 
+/// APISIX's.
+pub(crate) const MAX_BREAKER_SEC: i64 = 300;
+/// APISIX's, of failures and of successes.
+pub(crate) const BREAKER_COUNT: i64 = 3;
 /// Envoy's `max_pending_requests`.
 pub(crate) const QUEUE_SIZE: i64 = 1_024;
 /// As HAProxy's `timeout queue`, which is its time to connect unless it is set.

@@ -214,7 +214,7 @@ impl Check<'_> {
         self.header_name(name, place, path)
     }
 
-    fn header_name(&mut self, name: &str, place: Place, path: &str) -> bool {
+    pub(super) fn header_name(&mut self, name: &str, place: Place, path: &str) -> bool {
         let lower = name.to_ascii_lowercase();
         let wrong = if !is_token(name) {
             Wrong::new(format!("{name:?} is not a header name"))
@@ -235,7 +235,7 @@ impl Check<'_> {
         false
     }
 
-    fn header_value(&mut self, template: &Template, place: Place, path: &str) {
+    pub(super) fn header_value(&mut self, template: &Template, place: Place, path: &str) {
         let space = |piece: Option<&Piece>, is: fn(&str) -> bool| matches!(piece, Some(Piece::Text(text)) if is(text));
         if space(template.pieces.first(), |text| text.starts_with([' ', '\t']))
             || space(template.pieces.last(), |text| text.ends_with([' ', '\t']))

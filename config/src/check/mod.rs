@@ -8,6 +8,7 @@ mod active_checks;
 mod alike;
 mod answers;
 mod balance;
+mod breaker;
 mod checks;
 mod clients;
 mod conditions;

@@ -7,7 +7,7 @@ use crate::check::ids::Ids;
 use crate::check::reach::Asked;
 use crate::check::upstreams::timeout;
 use crate::host_names;
-use crate::model::{ClientRule, HeaderOps, HostPattern, Http, Route, UriPattern};
+use crate::model::{CircuitBreaker, ClientRule, HeaderOps, HostPattern, Http, Route, UriPattern};
 use crate::place::Place;
 use crate::raw::Raw;
 use crate::uri_pattern;
@@ -24,6 +24,7 @@ struct Service {
     /// `timeout`, as it is written.
     timeout: Option<Raw>,
     body_size: Option<Option<u64>>,
+    breaker: Option<CircuitBreaker>,
     inherited: Inherited,
 }
 
@@ -132,6 +133,7 @@ impl Check<'_> {
                 websocket: raw.flag("enable_websocket"),
                 timeout: raw.table("timeout").cloned(),
                 body_size: body_size(raw),
+                breaker: self.breaker(raw),
                 inherited: self.inherited(raw),
             });
         }
@@ -224,6 +226,8 @@ impl Check<'_> {
         self.denies_agree(&above, &own_rules.clients);
         let all = Inherited::join([global.clone(), of_service, own_rules].into_iter());
         let when = self.conditions(raw);
+        let of_service = || service.and_then(|service| service.breaker.clone());
+        let breaker = self.breaker(raw).or_else(of_service);
         let asked = self.asked(raw, service);
         let target = match (own, service) {
             (Target::None, Some(service)) => service.target,
@@ -257,6 +261,7 @@ impl Check<'_> {
                 service.is_some_and(|service| service.websocket)
             },
             client_max_body_size: None,
+            breaker,
             when,
             clients: all.clients,
             headers: all.headers,

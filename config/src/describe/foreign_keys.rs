@@ -171,8 +171,9 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
         "requests are not limited by rate yet; `http.connections_per_address` bounds \
          connections, `http.client_body_min_rate` slow clients",
     ),
+    key("circuit_breaker", "`api_breaker` of a [[routes]]"),
     nothing(
-        "down circuit_breaker api_breaker lb_try_duration",
+        "down lb_try_duration",
         "nodes that fail are set aside (`checks.passive`), a request whose connection fails tries \
           other nodes (`retries`), and a node with weight 0 gets none",
     ),

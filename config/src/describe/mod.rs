@@ -7,6 +7,7 @@
 
 mod active_checks;
 mod balance;
+mod breaker;
 mod checks;
 pub(crate) mod example;
 pub(crate) mod foreign_keys;

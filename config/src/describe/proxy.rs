@@ -2,6 +2,7 @@
 
 use crate::defaults;
 use crate::describe::balance;
+use crate::describe::breaker::API_BREAKER;
 use crate::describe::checks::CHECKS;
 use crate::describe::key::{
     Fallback, Key, Kind, Table, Words, flag, optional, required, seconds, with,
@@ -345,6 +346,7 @@ pub(super) static SERVICES: Table = Table {
         ),
         WEBSOCKET,
         BODY_SIZE,
+        API_BREAKER,
         CLIENT,
         HEADERS_KEY,
     ],
@@ -397,6 +399,7 @@ pub(super) static ROUTES: Table = Table {
         ),
         WEBSOCKET,
         BODY_SIZE,
+        API_BREAKER,
         optional("remote_addr", Kind::Text, "see `remote_addrs`", "An address or a network."),
         optional(
             "remote_addrs",

@@ -4,6 +4,7 @@
 
 mod active_checks;
 mod balance;
+mod breaker;
 mod checks;
 mod limits;
 mod resolver;
@@ -185,6 +186,7 @@ impl Config {
             let size = size_text(route.client_max_body_size.unwrap_or(0));
             out.text_line("client_max_body_size", &size);
         }
+        route.breaker.iter().for_each(|breaker| breaker::dump_breaker(out, breaker));
         if let Some(when) = &route.when {
             out.line("vars", Value::Array(vec![when.to_toml()]));
         }

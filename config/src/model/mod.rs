@@ -8,6 +8,7 @@ mod access;
 mod active_checks;
 mod answers;
 mod balance;
+mod breaker;
 mod checks;
 mod condition;
 mod config;
@@ -34,6 +35,7 @@ pub use access::{
 pub use active_checks::{ActiveChecks, ActiveHealthy, ActiveUnhealthy, CheckHeader, CheckKind};
 pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
 pub use balance::{Balance, BalanceMethod, HashInput, HashOn};
+pub use breaker::{BreakHeader, BreakResponse, CircuitBreaker};
 pub use checks::{Checks, OutlierDetection, PassiveChecks, PassiveHealthy, PassiveUnhealthy};
 pub use condition::{Condition, Order, Test};
 pub use config::Config;

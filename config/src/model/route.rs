@@ -1,6 +1,7 @@
 //! `[[routes]]`: which requests go where, and what is changed on their way.
 
 use super::access::ClientRule;
+use super::breaker::CircuitBreaker;
 use super::condition::Condition;
 use super::patterns::{HostPattern, UriPattern};
 use super::upstream::UpstreamTimeout;
@@ -32,6 +33,8 @@ pub struct Route {
     pub websocket: bool,
     /// Bytes of a request body: its own, its service's or that of `[http]`; `None` is unlimited.
     pub client_max_body_size: Option<u64>,
+    /// Its own or its service's; keeps its upstream from being asked while that fails.
+    pub breaker: Option<CircuitBreaker>,
     /// What else it asks of a request.
     pub when: Option<Condition>,
     /// Who may take it, in the order global rules, service, route; each must be passed.

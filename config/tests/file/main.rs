@@ -3,6 +3,7 @@
 mod active_checks;
 mod answers;
 mod balancing;
+mod breaker;
 mod checks;
 mod clients;
 mod examples;

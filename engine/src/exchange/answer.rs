@@ -5,7 +5,7 @@
 //! appended as they are; nothing a client wrote is ever among them. The HTML refers to nothing and
 //! holds neither style nor script, so it works under the strictest policy.
 
-use ferrule_config::model::PageMedia;
+use ferrule_config::model::{BreakResponse, PageMedia};
 
 use super::negotiate::Accepted;
 use crate::plan::error_pages::{ErrorPages, Page};
@@ -21,6 +21,8 @@ pub struct ResponseFormat<'a> {
     pub pages: Option<&'a ErrorPages>,
     /// The field that holds the request's id.
     pub request_id: Option<RequestIdField<'a>>,
+    /// What the operator wants to be said of a broken circuit.
+    pub broken: Option<&'a BreakResponse>,
 }
 
 /// What an answer depends on beside its reason.

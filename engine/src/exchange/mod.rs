@@ -10,6 +10,7 @@ pub mod address_order;
 pub mod answer;
 pub mod balance;
 pub mod binding;
+mod break_response;
 pub mod cause;
 pub mod connection_view;
 pub mod flow;

@@ -54,6 +54,8 @@ pub enum Refusal {
     Overloaded,
     /// No node of the upstream may be asked.
     NoLiveNode,
+    /// The route's upstream fails, and is left alone: this is the status that the operator wants.
+    CircuitBroken(u16),
     /// Every node has as many connections as it takes, and as many requests wait as may.
     UpstreamQueueFull(QueueStatus),
     /// No node has had a place for the request in time.
@@ -91,6 +93,7 @@ impl Refusal {
             Self::Forbidden(_) => 403,
             Self::RouteNotFound => 404,
             Self::MethodNotAllowed(_) => 405,
+            Self::CircuitBroken(status) => status,
             Self::UpstreamQueueFull(status) | Self::UpstreamQueueTimeout(status) => status.code(),
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::BodyTooLarge => 413,
@@ -152,6 +155,7 @@ impl Refusal {
             Self::HeadOverflow => "head-overflow",
             Self::Overloaded => "overloaded",
             Self::NoLiveNode => "no-live-node",
+            Self::CircuitBroken(_) => "circuit-broken",
             Self::UpstreamQueueFull(_) => "upstream-queue-full",
             Self::UpstreamQueueTimeout(_) => "upstream-queue-timeout",
             Self::UpstreamConnect => "upstream-connect",
@@ -191,6 +195,7 @@ impl Refusal {
             | Self::ExpectationFailed
             | Self::HeadOverflow
             | Self::NoLiveNode
+            | Self::CircuitBroken(_)
             | Self::UpstreamQueueFull(_)
             | Self::UpstreamQueueTimeout(_)
             | Self::UpstreamConnect
@@ -233,6 +238,7 @@ impl Refusal {
             | Self::HeadOverflow
             | Self::Overloaded
             | Self::NoLiveNode
+            | Self::CircuitBroken(_)
             | Self::UpstreamQueueFull(_)
             | Self::UpstreamQueueTimeout(_)
             | Self::UpstreamConnect

@@ -90,6 +90,7 @@ impl RefusalKind {
             Self::HeadOverflow => Refusal::HeadOverflow,
             Self::Overloaded => Refusal::Overloaded,
             Self::NoLiveNode => Refusal::NoLiveNode,
+            Self::CircuitBroken => Refusal::CircuitBroken(503),
             Self::UpstreamQueueFull => Refusal::UpstreamQueueFull(QueueStatus::Unavailable),
             Self::UpstreamQueueTimeout => Refusal::UpstreamQueueTimeout(QueueStatus::Unavailable),
             Self::UpstreamConnect => Refusal::UpstreamConnect,

@@ -5,6 +5,7 @@
 //! that ([`answer`](super::answer)).
 
 use super::answer::{AnswerTo, ErrorBody, ErrorText};
+use super::break_response;
 use super::options;
 use super::refusal::Refusal;
 use crate::wire::head::{Method, Version};
@@ -15,6 +16,9 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
     if let Refusal::Options(methods) = refusal {
         options::answer(methods, to, out);
         return 0;
+    }
+    if let Some(own) = to.format.broken.filter(|own| break_response::is_worded(own)) {
+        return break_response::answer(own, to, out);
     }
     let status = refusal.status();
     let digits = digits(status);
@@ -215,7 +219,11 @@ mod tests {
                 "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Error</title>\n<h1>400 The SSL certificate error</h1>\n<p>Reason: certificate has expired</p>\n<p>Request id: <code>id-1</code></p>\n",
             ),
         ] {
-            let format = ResponseFormat { accepted: accepting(accept), pages: None, request_id };
+            let format = ResponseFormat {
+                accepted: accepting(accept),
+                request_id,
+                ..ResponseFormat::default()
+            };
             let (head, body) = with(refusal, format);
             assert!(head.contains(&format!("\r\nContent-Type: {media}\r\n")), "{head}");
             assert_eq!(head.contains("\r\nX-Id: id-1"), request_id.is_some(), "{head}");
@@ -244,6 +252,7 @@ mod tests {
                 accepted: accepting(accept),
                 pages: Some(&pages),
                 request_id: Some(RequestIdField { name: "X-Id", id: b"id-1" }),
+                broken: None,
             };
             assert_eq!(with(refusal, format).1, wanted);
         }

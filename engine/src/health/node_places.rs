@@ -101,12 +101,11 @@ mod tests {
     /// Threads that take and give back as fast as they can.
     #[test]
     fn the_cores_together_never_have_more() {
-        let (places, open) = (Arc::new(NodePlaces::default()), Arc::new(AtomicU32::new(0)));
+        let (places, open) = (Arc::new(NodePlaces::default()), AtomicU32::new(0));
         places.set_max(3);
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
-                let (places, open) = (Arc::clone(&places), Arc::clone(&open));
-                std::thread::spawn(move || {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
                     for _ in 0..20_000 {
                         if let Some(place) = places.take() {
                             assert!(open.fetch_add(1, Ordering::SeqCst) < 3);
@@ -114,10 +113,9 @@ mod tests {
                             drop(place);
                         }
                     }
-                })
-            })
-            .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+                });
+            }
+        });
         assert_eq!(places.taken(), 0);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ferrule_config::model::{Http, Listen};
+use ferrule_config::model::{CircuitBreaker, Http, Listen};
 use ferrule_config::{Config, Problems};
 
 use super::access::RouteAccess;
@@ -72,6 +72,8 @@ pub struct RoutePlan {
     pub websocket: bool,
     /// Bytes of a request body; `None` is unlimited.
     pub client_max_body_size: Option<u64>,
+    /// Keeps its upstream from being asked while that fails.
+    pub breaker: Option<Box<CircuitBreaker>>,
     /// What happens to request fields.
     pub headers: HeaderRules,
     /// What else it asks of a request.
@@ -107,6 +109,7 @@ impl Plan {
                     timeout: route.timeout.or(inherited).unwrap_or(upstream::TIMEOUT_DEFAULT),
                     websocket: route.websocket,
                     client_max_body_size: route.client_max_body_size,
+                    breaker: route.breaker.clone().map(Box::new),
                     headers: HeaderRules::build(
                         &[request_id_ops.as_slice(), &route.headers].concat(),
                         &mut compiler,

@@ -115,6 +115,7 @@ pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
         timeout: None,
         websocket: false,
         client_max_body_size: None,
+        breaker: None,
         when: None,
         clients: Vec::new(),
         headers: Vec::new(),

@@ -7,7 +7,7 @@ use ferrule_config::model::ListenAddress;
 
 use super::addresses::Addresses;
 use super::generation::Generation;
-use crate::health::NodeStates;
+use crate::health::{Breakers, NodeStates};
 use crate::plan::ListenerId;
 use crate::report::Meters;
 
@@ -24,6 +24,8 @@ pub struct Handover {
     pub addresses: Arc<Addresses>,
     /// What is known of the nodes; shared by all cores.
     pub node_states: Arc<NodeStates>,
+    /// The circuit breakers of its routes; shared by all cores.
+    pub breakers: Arc<Breakers>,
     /// What this core counts under the generation; it is the only writer.
     pub meters: Arc<Meters>,
 }

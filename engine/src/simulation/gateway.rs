@@ -42,8 +42,15 @@ impl Gateway {
         let addresses = Arc::new(addresses);
         let node_states = NodeStates::of(&generation.plan, &NodeStates::default(), instant(), 1);
         let node_states = Arc::new(node_states);
-        let handover =
-            Handover { generation, listeners: Vec::new(), addresses, node_states, meters };
+        let breakers = Arc::default();
+        let handover = Handover {
+            generation,
+            breakers,
+            listeners: Vec::new(),
+            addresses,
+            node_states,
+            meters,
+        };
         let seed = world::draw();
         let (log, _) = log_ring(1 << 10);
         let fast = setting.mode == Mode::Tls { fast: true };

@@ -16,6 +16,7 @@ mod between;
 mod bodies;
 mod byte_counts;
 mod checked_addresses;
+mod circuit_breaker;
 mod conditions;
 mod cut;
 mod cve;

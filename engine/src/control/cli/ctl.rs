@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::ctl_events;
 use super::ctl_table::{age, list, printable, shown, table};
-use super::ctl_upstreams::upstreams;
+use super::ctl_upstreams::{breakers, upstreams};
 use crate::control::endpoints::admin_protocol::AdminCommand;
 use crate::control::endpoints::upstream_answers::{NodeOrder, NodeOrderFor};
 use crate::control::process::environment;
@@ -63,6 +63,8 @@ enum CtlCommand {
         #[arg(long, value_name = "N", default_value_t = 0)]
         last: usize,
     },
+    /// Circuit breakers of routes: whether they keep an upstream from being asked, and for how long.
+    Breakers,
     /// Send no new requests to a node; what is under way ends by itself. It is still checked.
     Drain(NodeArguments),
     /// Send no new requests to a node, and do not check it.
@@ -111,6 +113,7 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
             AdminCommand::Upstreams { upstream: upstream.clone() }
         }
         CtlCommand::Events { last } => return ctl_events::run(&socket, *last),
+        CtlCommand::Breakers => AdminCommand::Breakers,
         CtlCommand::Drain(node) => node.command(NodeOrder::Drain),
         CtlCommand::Disable(node) => node.command(NodeOrder::Disable),
         CtlCommand::Enable(node) => node.command(NodeOrder::Enable),
@@ -134,6 +137,7 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
             AdminCommand::Upstreams { .. } => upstreams(&answer),
             // Printed as they came.
             AdminCommand::Events { .. } => String::new(),
+            AdminCommand::Breakers => breakers(&answer),
             AdminCommand::Node(_) => ordered(&answer),
             AdminCommand::Reload { .. } => reloaded(&answer),
         });

@@ -1,4 +1,4 @@
-//! `ferrule ctl upstreams`: the answer as tables.
+//! `ferrule ctl upstreams` and `ferrule ctl breakers`: the answers as tables.
 
 use serde_json::Value;
 
@@ -64,6 +64,28 @@ pub(super) fn upstreams(answer: &Value) -> String {
         row
     });
     out.push_str(&table(&["AGO", "UPSTREAM", "NODE", "CHANGE"], changes));
+    out
+}
+
+pub(super) fn breakers(answer: &Value) -> String {
+    let rows = list(answer, "breakers").iter().map(|one| {
+        let left = one.get("broken_for_ms").and_then(Value::as_u64);
+        let state = if left.is_some() { "broken" } else { "closed" };
+        let left = left.map_or_else(|| "-".to_owned(), |left| age(left.div_ceil(1_000)));
+        let [failures, most] = ["/failures", "/failures_max"].map(|at| shown(one, at));
+        let mut row = vec![shown(one, "/route"), state.to_owned(), left];
+        row.push(format!("{failures}/{most}"));
+        row.extend(["/breaks", "/changes/broken", "/changes/recovered"].map(|at| shown(one, at)));
+        row
+    });
+    let titles = ["ROUTE", "CIRCUIT", "FOR", "FAILURES", "BREAKS IN A ROW", "BROKEN", "RECOVERED"];
+    let mut out = table(&titles, rows);
+    if out.is_empty() {
+        out.push_str("no route has an `api_breaker`\n");
+    }
+    if answer.get("left_out").and_then(Value::as_u64).is_some_and(|more| more > 0) {
+        out.extend(["and ", &shown(answer, "/left_out"), " more\n"]);
+    }
     out
 }
 

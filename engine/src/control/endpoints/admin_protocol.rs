@@ -33,6 +33,8 @@ const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
 const WARNINGS_MAX: usize = 1_000;
 /// How many clients one answer lists at most.
 const CLIENTS_MAX: usize = 1_000;
+/// How many circuit breakers one answer lists at most.
+const BREAKERS_MAX: usize = 1_000;
 /// How many nodes that fail the status lists at most.
 const FAILING_NODES_MAX: usize = 100;
 
@@ -64,6 +66,8 @@ pub(crate) enum AdminCommand {
         /// First, so many of the last ones.
         last: usize,
     },
+    /// List the circuit breakers of routes.
+    Breakers,
     /// Take a node's requests away, or give it some again.
     Node(NodeOrderFor),
     /// Load the configuration again.
@@ -116,6 +120,7 @@ impl AdminProtocol {
                 let answer = upstream_answers::upstreams(&self.status, upstream.as_deref());
                 answer.unwrap_or_else(refuse)
             }
+            Ok(AdminCommand::Breakers) => breakers_json(&self.status),
             Ok(AdminCommand::Node(wanted)) => {
                 upstream_answers::order(&self.status, &wanted).unwrap_or_else(refuse)
             }
@@ -247,6 +252,29 @@ fn failing_json(states: &NodeStates) -> Vec<Value> {
         })
     });
     shown.collect()
+}
+
+/// The circuit breakers of the routes in force.
+fn breakers_json(status: &ProcessStatus) -> Value {
+    let (breakers, now_ms) = (status.breakers(), status.node_states().now_ms(clock::monotonic()));
+    let all = breakers.each().count();
+    let shown = breakers.each().take(BREAKERS_MAX).map(|breaker| {
+        let counts: serde_json::Map<_, _> = breaker
+            .state
+            .change_counts()
+            .map(|(word, count)| (word.to_owned(), json!(count)))
+            .collect();
+        json!({
+            "route": breaker.route,
+            "broken_for_ms": breaker.state.broken_for_ms(|| now_ms),
+            "failures": breaker.state.failures(),
+            "failures_max": breaker.rules.failures,
+            "breaks": breaker.state.breaks(),
+            "changes": counts,
+        })
+    });
+    let shown: Vec<_> = shown.collect();
+    json!({ "ok": true, "left_out": all - shown.len(), "breakers": shown })
 }
 
 /// Warnings for an answer, whose length is bounded.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::breakers::breakers;
 use super::buffers::buffers;
 use super::certificates::{certificates, revocation_lists};
 use super::counters::counted;
@@ -35,6 +36,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
     all.push(failing(&states, clock::unix_seconds().unsigned_abs()));
     all.extend(health(&states, states.now_ms(clock::monotonic())));
     all.extend(limits(&states));
+    all.extend(breakers(&status.breakers(), states.now_ms(clock::monotonic())));
     all.push(checks(&status.checks));
     all.extend(names(&status.names));
     all.extend(times(&sums));

@@ -1,5 +1,6 @@
 //! Turns counters into metric families, and these into text for Prometheus.
 
+mod breakers;
 mod buffers;
 pub mod catalogue;
 mod certificates;

@@ -22,9 +22,11 @@ use crate::control::logs::outputs::{LogOpenError, LogOutputs};
 use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
-use crate::control::state::status::{ProcessStatus, Reloads, TakenReload, TicketAnswer};
-use crate::health::NodeStates;
+use crate::control::state::status::{
+    ProcessStatus, Reloads, SharedStates, TakenReload, TicketAnswer,
+};
 use crate::health::announce::announce_panic;
+use crate::health::{Breakers, NodeStates};
 use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 
@@ -207,6 +209,7 @@ impl Reloader {
     ) {
         let meters: Vec<_> = self.links.iter().map(|_| Arc::new(generation.meters())).collect();
         let before = self.status.node_states();
+        let breakers = Arc::new(Breakers::of(&generation.plan, &self.status.breakers()));
         let (now, cores) = (clock::monotonic(), self.links.len());
         let node_states = Arc::new(NodeStates::of(&generation.plan, &before, now, cores));
         for ((core, link), meters) in self.links.iter().enumerate().zip(&meters) {
@@ -215,6 +218,7 @@ impl Reloader {
                 listeners: sockets.of_core(core),
                 addresses: Arc::clone(addresses),
                 node_states: Arc::clone(&node_states),
+                breakers: Arc::clone(&breakers),
                 meters: Arc::clone(meters),
             }));
         }
@@ -223,7 +227,8 @@ impl Reloader {
         for (upstream, edge) in node_states.review(unix_seconds) {
             announce_panic(&node_states, upstream, edge, unix_seconds);
         }
-        self.status.activate(generation, meters, node_states, sockets.bound());
+        let shared = SharedStates { node_states, breakers };
+        self.status.activate(generation, meters, shared, sockets.bound());
         self.resolver.publish(generation, addresses);
         self.prober.follow(generation);
     }

@@ -13,7 +13,7 @@ use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
 use crate::control::checks::CheckBoard;
 use crate::control::logs::lost_lines::LostLines;
 use crate::control::process::clock;
-use crate::health::NodeStates;
+use crate::health::{Breakers, NodeStates};
 use crate::report::{ExpiringClients, Meters, expiry_tracker};
 use crate::setup::{CoreLink, Generation, RefusedFiles};
 
@@ -110,12 +110,21 @@ pub(crate) struct ProcessStatus {
     clients: Mutex<Vec<CoreClients>>,
 }
 
+/// What the cores share of the generation in force.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedStates {
+    /// What is known of the nodes.
+    pub(crate) node_states: Arc<NodeStates>,
+    /// The circuit breakers of the routes.
+    pub(crate) breakers: Arc<Breakers>,
+}
+
 /// The part of the status that changes.
 #[derive(Debug, Default)]
 struct StatusFields {
     current: Option<ActiveGeneration>,
     totals: MetricTotals,
-    node_states: Arc<NodeStates>,
+    shared: SharedStates,
     reloads: Reloads,
     renewals: Renewals,
     refused_files: Vec<RefusedFiles>,
@@ -157,7 +166,7 @@ impl ProcessStatus {
         &self,
         generation: &Arc<Generation>,
         meters: Vec<Arc<Meters>>,
-        node_states: Arc<NodeStates>,
+        shared: SharedStates,
         bound: Vec<SocketAddr>,
     ) {
         let certificates = Arc::from(certificates::of_generation(generation));
@@ -166,7 +175,7 @@ impl ProcessStatus {
         fields.current =
             Some(ActiveGeneration { generation: Arc::clone(generation), certificates, bound });
         fields.totals.add_generation(labels, meters);
-        fields.node_states = node_states;
+        fields.shared = shared;
     }
 
     /// Records the result of a reload.
@@ -242,7 +251,12 @@ impl ProcessStatus {
 
     /// Which nodes of the generation in force fail.
     pub(crate) fn node_states(&self) -> Arc<NodeStates> {
-        Arc::clone(&self.lock().node_states)
+        Arc::clone(&self.lock().shared.node_states)
+    }
+
+    /// The circuit breakers of the routes in force.
+    pub(crate) fn breakers(&self) -> Arc<Breakers> {
+        Arc::clone(&self.lock().shared.breakers)
     }
 
     /// The drivers that the cores run on, each named once.

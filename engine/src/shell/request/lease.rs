@@ -125,8 +125,7 @@ pub(crate) async fn obtain(
     }
     let Some(open) = take_place(core, live, id, &wanted) else { return Err(LeaseError::NodeFull) };
     leave_queue(core, meters, &wanted);
-    let LeaseRequest { server_name, timeout, proxy_header, .. } = wanted;
-    let tls = tls.map(|tls| TlsTarget::new(tls, server_name));
+    let tls = tls.map(|tls| TlsTarget::new(tls, wanted.server_name));
     let order = match address {
         Address::Ip(first) => {
             live.address_order(id.upstream, id.node, first, core.clock.elapsed_ms())
@@ -134,10 +133,9 @@ pub(crate) async fn obtain(
         Address::Unix(_) => Vec::new(),
     };
     let target = ConnectTarget { address, order: &order };
-    match connect(core, live, &target, tls.as_ref(), timeout, proxy_header).await {
+    match connect(core, live, &target, tls.as_ref(), wanted.timeout, wanted.proxy_header).await {
         Ok((UpstreamConnection { stream, peer }, connected)) => {
             meters.count(NodeCounter::Connects);
-            let requests_max = u32::MAX;
             let key = if connected == address {
                 key
             } else {
@@ -150,7 +148,7 @@ pub(crate) async fn obtain(
                 address: tcp_address(connected),
                 key,
                 requests: 0,
-                requests_max,
+                requests_max: u32::MAX,
                 opened_us: u64::try_from(core.clock.elapsed().as_micros()).unwrap_or(u64::MAX),
                 open,
                 idle_until_ms: 0,

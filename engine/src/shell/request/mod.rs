@@ -1,13 +1,14 @@
 //! One exchange: a request to an upstream and its response back.
 //!
 //! [`serve`] admits a request and answers or forwards it, in a [`task`]. [`forward`] makes one [`attempt`]
-//! after the other, as [`tries`] allow. One that finds every node full waits ([`place_wait`]).
+//! after the other, as [`tries`] allow. If its route has a breaker, [`circuit`] is asked first. One that finds every node full waits ([`place_wait`]).
 //! For each, [`lease`] takes a connection from the pool or has [`connect`] make one,
 //! [`duplex`] runs both directions at once, [`respond`] passes the response on, and [`relay`] moves a body.
 //! After a 101, [`tunnel`] carries bytes until [`tunnel_review`] finds a reason to end it. [`warm_up`] opens
 //! connections before a request needs them.
 
 pub(crate) mod attempt;
+mod circuit;
 pub(crate) mod connect;
 pub(crate) mod connect_error;
 pub(crate) mod context;

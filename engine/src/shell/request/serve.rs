@@ -7,7 +7,10 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use ferrule_config::model::BreakResponse;
+
 use super::attempt::ForwardResult;
+use super::circuit;
 use super::context::ExchangeContext;
 use super::forward::forward;
 use super::lease::Lease;
@@ -199,7 +202,16 @@ async fn forward_request(
     let (core, live) = (Rc::clone(&client.core), Rc::clone(&client.live));
     let after_head = buf.get(len..).unwrap_or_default();
     let request = ExchangeContext { core: &core, live: &live, admission, buf, after_head };
-    let after = match forward(&request, client, memory, consumed, outcome).await {
+    let breaks = live.generation.plan.route(admission.route).breaker.is_some();
+    let broken = if breaks { circuit::refusal(&request) } else { None };
+    let forwarded = match broken {
+        Some(refusal) => ForwardResult::Refuse(refusal, request.unread_bodies()),
+        None => forward(&request, client, memory, consumed, outcome).await,
+    };
+    if breaks {
+        circuit::note(&request, memory);
+    }
+    let after = match forwarded {
         ForwardResult::Switched(lease) => return RequestResult::Switched(lease),
         ForwardResult::Delivered { keep_alive, bodies } => {
             reuse::client(ClientEnd { announced: keep_alive, bodies })
@@ -238,6 +250,10 @@ async fn refuse(
         accepted: Accepted::of(head.view(buf).fields()),
         pages: Some(&plan.error_pages),
         request_id: request_ids.id_field(&plan.http),
+        broken: match refusal {
+            Refusal::CircuitBroken(_) => break_response(plan, outcome),
+            _ => None,
+        },
     };
     let details = audit::json_details(client, refusal);
     audit::log_refusal(client, refusal);
@@ -259,6 +275,12 @@ async fn refuse(
     outcome.sent_bytes += byte_count(out.len());
     let announced = client.send_now(&memory.out).await.is_ok() && keep_alive;
     reuse::client(ClientEnd { announced, bodies })
+}
+
+/// What the operator wants to be said of the route's broken circuit.
+fn break_response<'a>(plan: &'a Plan, outcome: &Outcome) -> Option<&'a BreakResponse> {
+    let breaker = plan.route(outcome.route?).breaker.as_ref()?;
+    Some(&breaker.response)
 }
 
 /// A request's route and the nodes of its upstream, as the configuration had them when it was routed.

@@ -19,7 +19,7 @@ use crate::exchange::balance::{Balancer, NodeChoice, Tried, TryEnd};
 use crate::exchange::pool::{Address, Identity};
 use crate::exchange::retry_budget::RetryAllowance;
 use crate::exchange::warm_up::WarmUp;
-use crate::health::{NodeStates, ProbeRequest, Standing};
+use crate::health::{Breakers, NodeStates, ProbeRequest, Standing};
 use crate::identity::IdentityCache;
 use crate::plan::{ListenerId, NodeId, NodeIndex, NodePlan, ServerId, UpstreamId};
 use crate::report::{Meters, NodeMeters};
@@ -38,6 +38,8 @@ pub(crate) struct LiveGeneration {
     pub(crate) meters: Arc<Meters>,
     /// Which nodes fail, on all cores.
     pub(crate) node_states: Arc<NodeStates>,
+    /// The circuit breakers of its routes, on all cores.
+    pub(crate) breakers: Arc<Breakers>,
     /// The connections to its nodes.
     pub(crate) connections: ConnectionTable,
     /// Which connections are opened ahead of requests.
@@ -135,6 +137,7 @@ impl LiveGeneration {
             identities: RefCell::new(IdentityCache::default()),
             meters: Arc::clone(&handover.meters),
             node_states: Arc::clone(&handover.node_states),
+            breakers: Arc::clone(&handover.breakers),
             addresses: RefCell::new(Arc::clone(&handover.addresses)),
             looks: balancers
                 .iter()
