@@ -51,18 +51,19 @@ fn a_routes_breaker_replaces_its_services() {
 /// The first four are those of APISIX's own tests (`t/plugin/api-breaker.t`).
 #[test]
 fn a_breaker_that_makes_no_sense_is_told() {
+    let mut wrong = Vec::new();
     for (keys, field, message) in [
-        ("break_response_code = 199", "break_response_code", "199"),
-        ("break_response_code = 200, max_breaker_sec = -1", "max_breaker_sec", "-1"),
+        ("break_response_code = 199", "break_response_code", "out of range"),
+        ("break_response_code = 200, max_breaker_sec = -1", "max_breaker_sec", "out of range"),
         (
             "break_response_code = 200, unhealthy = { http_statuses = [500, 603] }",
-            "unhealthy.http_statuses[1]",
-            "603",
+            "unhealthy.http_statuses",
+            "out of range",
         ),
         (
             "break_response_code = 500, healthy = { http_statuses = [206, 206] }",
             "healthy.http_statuses",
-            "206 stands here twice",
+            "twice",
         ),
         ("max_breaker_sec = 9", "break_response_code", "missing"),
         (
@@ -95,14 +96,22 @@ fn a_breaker_that_makes_no_sense_is_told() {
             "break_response_headers.x-a",
             "twice",
         ),
-        ("break_response_code = 500, unhealthy = { failures = 0 }", "unhealthy.failures", "0"),
+        (
+            "break_response_code = 500, unhealthy = { failures = 0 }",
+            "unhealthy.failures",
+            "out of range",
+        ),
     ] {
         let text = format!("api_breaker = {{ {keys} }}\n");
         let problems = draft("", &text).map_or_else(|problems| problems, |draft| draft.problems);
         let found: Vec<_> =
             problems.iter().map(|p| (p.field.as_str(), p.message.as_str())).collect();
         let field = format!("routes[0].api_breaker.{field}");
-        let same = found.len() == 1 && found[0].0 == field && found[0].1.contains(message);
-        assert!(same, "{text}{found:#?}");
+        let same =
+            found.len() == 1 && found[0].0.starts_with(&field) && found[0].1.contains(message);
+        if !same {
+            wrong.push(format!("{text}{found:#?}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
