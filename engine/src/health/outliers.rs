@@ -155,6 +155,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the samples of nodes that take part")]
     fn node(good: u32, failed: u32) -> Option<NodeSample> {
         let timed = good + failed;
         Some(NodeSample { good, failed, timed, median_micros: 20_000, slow_before: 0 })
@@ -203,7 +204,7 @@ mod tests {
         let off = OutlierDetection { success_rate_stdev_factor: 0, ..rules() };
         let kind = ChangeKind::FailurePercentage;
         assert_eq!(found(&all, &off), [(0, kind), (1, kind)], "the worst first");
-        let never = OutlierDetection { failure_percentage: 0, ..off.clone() };
+        let never = OutlierDetection { failure_percentage: 0, ..off };
         assert_eq!(found(&all, &never), []);
         assert_eq!(found(&all[..4], &off), [], "too few nodes");
     }

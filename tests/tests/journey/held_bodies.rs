@@ -2,7 +2,7 @@
 //! client nothing, as long as the request may be sent twice and its body is within the bound.
 
 use std::path::Path;
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 
 use ferrule_tests::exposition::Exposition;
 use ferrule_tests::raw::Raw;
@@ -301,54 +301,6 @@ on_both_drivers! {
         let left = poll(PATIENCE, || Some(metrics()).filter(|found| found.sum("ferrule_client_aborts_total", &[]) > 1.5));
         assert!(left.is_some(), "both are noticed");
         assert!(good.seen().is_empty(), "{:?}", good.seen().len());
-    }
-
-    /// Bodies are held while there is memory for it: no more than a quarter of it is spent on that, and what is not
-    /// held is not refused.
-    fn what_is_held_is_within_the_memory_of_buffers(driver) {
-        const BUDGET: f64 = 2.0 * 1_048_576.0;
-        let (scratch, count) = (scratch(), 60);
-        // Each is answered when all have come.
-        let arrived = Arc::new(Barrier::new(count + 1));
-        let script: Script = {
-            let arrived = Arc::clone(&arrived);
-            Arc::new(move |client| {
-                if let Some(message) = client.request() {
-                    arrived.wait();
-                    client.answer(&message.body);
-                }
-            })
-        };
-        let (node, other) = (Upstream::plain(script), Upstream::plain(mirror()));
-        Authority::new("ca").server(&["a.test"]).write(scratch.path(), "server");
-        let nodes = format!("\"127.0.0.1:{}\" = 1, \"127.0.0.1:{}\" = 0", node.port, other.port);
-        let text = format!("{CONFIG}nodes = {{ {nodes} }}\nretries = 2\n");
-        let runtime = format!(
-            "workers = 1\ncpu_affinity = false\nio_driver = \"{driver}\"\nbuffer_memory = \"2m\"\n"
-        );
-        let gateway = Setup::new(scratch.path(), driver, &text).runtime(&runtime).start();
-        let body = body(60 * KIB);
-        let mut clients = Vec::new();
-        for number in 1..=count {
-            let mut client = raw::plain(gateway.port("front"));
-            client.send(&Form::Sized.head("PUT", body.len(), "")).expect("a gateway");
-            for piece in body.chunks(9_000) {
-                client.send(piece).expect("a gateway that reads");
-            }
-            poll(PATIENCE, || (node.seen().len() == number).then_some(())).expect("it has come");
-            clients.push(client);
-        }
-        let answer = raw::plain_get(gateway.port("metrics"), "127.0.0.1", "/metrics");
-        let found = Exposition::read(&answer.text());
-        let rented = found.sum("ferrule_buffer_bytes", &[("state", "rented")]);
-        // Each connection of a client has a small buffer beside.
-        assert!(rented < BUDGET * 0.4, "{rented}");
-        assert!(rented > BUDGET * 0.15, "{rented}: some are held");
-        arrived.wait();
-        for mut client in clients {
-            let answer = client.response("PUT").expect("an answer");
-            assert!(answer.status() == 200 && answer.body == body, "{}", answer.status());
-        }
     }
 }
 

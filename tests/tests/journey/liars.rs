@@ -220,9 +220,10 @@ fn lie_once(driver: Driver, scheme: Scheme, case: Case) {
     assert_eq!(seen, Seen::Status(status), "{scheme:?}: {name}");
     assert!(stage.node.has_lied(), "{scheme:?}: {name}");
     let faults = stage.faults_when(1);
-    let [Fault { reason, count: 1 }] = &faults[..] else {
-        panic!("{scheme:?}: {name}: {faults:?}")
+    let [Fault { reason, .. }] = &faults[..] else {
+        unreachable!("{scheme:?}: {name}: {faults:?}")
     };
+    assert_eq!(sum(&faults), 1, "{scheme:?}: {name}: {faults:?}");
     assert!(reasons.iter().any(|known| reason.starts_with(known)), "{scheme:?}: {name}: {reason}");
     let told = || Some(stage.gateway.log().matches("an upstream node fails").count());
     assert_eq!(poll(PATIENCE, || told().filter(|lines| *lines > 0)), Some(1), "{scheme:?}: {name}");

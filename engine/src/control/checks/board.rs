@@ -92,8 +92,13 @@ impl CheckBoard {
 
     /// These are all that fail.
     pub(super) fn set_failing(&self, failing: BTreeSet<FailingAddress>) {
-        let before = std::mem::replace(&mut *self.failing(), failing.clone());
-        if before != failing {
+        let changed = {
+            let mut known = self.failing();
+            let changed = *known != failing;
+            *known = failing;
+            changed
+        };
+        if changed {
             self.tell();
         }
     }

@@ -140,7 +140,7 @@ mod tests {
         let (good, bad) = (Some(Checked::Healthy), Some(unhealthy("refused")));
         assert_eq!(node_verdict(&[None, None]), None);
         assert_eq!(node_verdict(&[]), None);
-        assert_eq!(node_verdict(&[bad.clone()]), bad);
+        assert_eq!(node_verdict(std::slice::from_ref(&bad)), bad);
         let all = Some(unhealthy("none of its 2 addresses passes, one with: refused"));
         assert_eq!(node_verdict(&[bad.clone(), bad.clone()]), all);
         for others in [[good.clone(), bad.clone()], [bad.clone(), good.clone()], [bad, None]] {

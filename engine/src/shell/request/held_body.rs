@@ -196,7 +196,8 @@ mod tests {
         let whole: Vec<_> = all.iter().map(HeldBody::is_whole).collect();
         assert_eq!(whole, [true, true, true, true, false, false]);
         // One of these grows, and loses what it has.
-        all[0].keep(&[7; 40_000]);
+        let more = vec![7; 40_000];
+        all[0].keep(&more);
         assert!(!all[0].is_whole());
         assert_eq!(pool.rented_bytes(), 3 * BufferSize::Record.bytes());
         all.clear();

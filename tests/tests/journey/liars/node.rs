@@ -85,7 +85,7 @@ impl Node {
                 }
                 serving.accepted.fetch_add(1, Ordering::SeqCst);
                 let state = Arc::clone(&serving);
-                thread::spawn(move || state.serve(stream));
+                thread::spawn(move || state.serve(&stream));
             }
         });
         Self { port, state }
@@ -145,13 +145,13 @@ impl NodeState {
         self.next().take_if(|lie| lie.when == when)
     }
 
-    fn serve(&self, stream: TcpStream) {
+    fn serve(&self, stream: &TcpStream) {
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
         let mut raw = stream.try_clone().expect("a descriptor");
         if let Some(lie) = self.due(When::Accepted) {
-            return self.lie(&mut raw, &stream, &lie);
+            return self.lie(&mut raw, stream, &lie);
         }
         if self.next().as_ref().is_some_and(|lie| lie.when == When::FirstBytes) {
             let mut some = [0; 16];
@@ -159,18 +159,18 @@ impl NodeState {
                 return;
             }
             if let Some(lie) = self.due(When::FirstBytes) {
-                return self.lie(&mut raw, &stream, &lie);
+                return self.lie(&mut raw, stream, &lie);
             }
         }
         let tls = self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(tls) = tls else { return self.talk(raw, &stream) };
+        let Some(tls) = tls else { return self.talk(raw, stream) };
         let mut session = ServerConnection::new(tls).expect("a session");
         while session.is_handshaking() {
             if session.complete_io(&mut raw).is_err() {
                 return;
             }
         }
-        self.talk(StreamOwned::new(session, raw), &stream);
+        self.talk(StreamOwned::new(session, raw), stream);
     }
 
     fn talk(&self, stream: impl Read + Write, socket: &TcpStream) {

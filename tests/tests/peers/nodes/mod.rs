@@ -15,6 +15,7 @@ mod load;
 mod proxies;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -219,7 +220,7 @@ impl Report {
                 millis(row.p50),
                 millis(row.p99),
             ];
-            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+            let _ = writeln!(text, "| {} |", cells.join(" | "));
         }
         text
     }
@@ -312,7 +313,7 @@ fn the_table() {
             report.posts_twice
         );
         table.push_str(&rows);
-        twice.push_str(&format!("{name} {}, ", report.posts_twice));
+        let _ = write!(twice, "{name} {}, ", report.posts_twice);
         if name.starts_with("Ferrule") {
             ours.push((name, report));
         }
