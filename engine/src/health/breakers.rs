@@ -64,6 +64,7 @@ mod tests {
     #[test]
     fn a_state_goes_on_where_the_breaker_stays_the_same() {
         let mut config = fixture::config();
+        config.routes.push(fixture::route(&[], &["/*"]));
         let breaker = CircuitBreaker {
             response: BreakResponse { status: 503, body: None, headers: Vec::new() },
             max_seconds: 300,

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::context::RunContext;
+use super::fate::{FailingStep, FailingWay, Outage};
 use super::link::{LinkReader, LinkWriter};
-use super::node::EVIL;
-use super::outage::{FailingStep, FailingWay, Outage};
-use super::response::{FlawPlace, ResponseFlaw};
+use super::response::{EVIL, FlawPlace, ResponseFlaw};
 use crate::shell::transport::net::{TcpStream, sleep};
 use crate::simulation::network::world::below;
 

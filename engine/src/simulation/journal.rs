@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::fate::Outage;
 use super::message::BodyFraming;
-use super::outage::Outage;
 use super::setting::Setting;
 use crate::simulation::network::world;
 

@@ -11,6 +11,7 @@ mod certificates;
 mod client;
 mod context;
 mod failing;
+mod fate;
 mod gateway;
 mod idle;
 mod journal;
@@ -31,7 +32,7 @@ mod setting;
 
 use std::collections::BTreeSet;
 
-use outage::{OUTAGES, Outage};
+use fate::{OUTAGES, Outage};
 use run::run_drawn;
 use setting::{Mode, Setting};
 

@@ -6,18 +6,15 @@ use std::time::Duration;
 
 use super::context::RunContext;
 use super::failing;
+use super::fate::{FailingStep, FailingWay, NodeFate, Outage, share};
 use super::journal::PlannedRequest;
 use super::link::{LinkRead, LinkReader, LinkWriter, link};
 use super::message::{BodyChecker, BodyFraming, BodyOwner, Head, take_head};
-use super::outage::{FailingStep, FailingWay, NodeFate, Outage, share};
-use super::response::{ResponseFlaw, SimulatedResponse};
+
+use super::response::{EVIL, ResponseFlaw, SimulatedResponse};
 use super::setting::Setting;
 use crate::shell::transport::net::{TcpListener, TcpStream, sleep, spawn, timeout};
 use crate::simulation::network::world::{below, chance};
-
-/// An answer that nobody asked for: whoever gets it got another's.
-pub(super) const EVIL: &[u8] =
-    b"HTTP/1.1 200 OK\r\nX-Id: bad\r\nX-Len: 4\r\nContent-Length: 4\r\n\r\nevil";
 
 /// Nothing that an answer could follow.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

@@ -7,6 +7,10 @@ use super::message::{BodyFraming, BodyOwner, body};
 use super::setting::{Mode, Setting};
 use crate::simulation::network::world::{below, chance};
 
+/// An answer that nobody asked for: whoever gets it got another's.
+pub(super) const EVIL: &[u8] =
+    b"HTTP/1.1 200 OK\r\nX-Id: bad\r\nX-Len: 4\r\nContent-Length: 4\r\n\r\nevil";
+
 /// What is wrong with an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum ResponseFlaw {

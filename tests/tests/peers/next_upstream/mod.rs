@@ -81,6 +81,7 @@ fn compare(cases: &[Case]) -> BTreeMap<Meant, usize> {
         Stand::ferrule(scratch.path(), Driver::Epoll, &places),
     ];
     let seen: Vec<Vec<Seen>> = thread::scope(|scope| {
+        #[expect(clippy::needless_collect, reason = "all run before one is waited for")]
         let running: Vec<_> = stands
             .iter()
             .map(|stand| scope.spawn(|| cases.iter().map(|case| stand.run(case)).collect()))

@@ -161,6 +161,7 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
         balance: Balance { method: BalanceMethod::RoundRobin, hash_key: None, slow_start: None },
         pass_host: PassHost::Pass,
         retry: RetryPolicy::default(),
+        queue: None,
         timeout: UpstreamTimeout { connect: second, send: second, read: second, total: None },
         pool: KeepalivePool {
             size: 1,
