@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use ferrule_config::model::{
     Balance, BalanceMethod, Checks, ClientAuth, ClientLists, ClientVerify, HostPattern, HttpReuse,
-    KeepalivePool, KeyPair, OnRevoke, PassHost, Pem, PemSource, Protocols, Reject, RetryPolicy,
-    Scheme, Server, Upstream, UpstreamTimeout, UpstreamTls as UpstreamModel,
+    KeepalivePool, KeyPair, OnRevoke, PassHost, Pem, PemSource, Protocols, QueueStatus, Reject,
+    RetryPolicy, Scheme, Server, Upstream, UpstreamQueue, UpstreamTimeout,
+    UpstreamTls as UpstreamModel,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -161,7 +162,7 @@ pub(crate) fn config(servers: Vec<Server>, tls: Option<UpstreamModel>) -> Config
         balance: Balance { method: BalanceMethod::RoundRobin, hash_key: None, slow_start: None },
         pass_host: PassHost::Pass,
         retry: RetryPolicy::default(),
-        queue: None,
+        queue: UpstreamQueue { size: 0, timeout: second, status: QueueStatus::Unavailable },
         timeout: UpstreamTimeout { connect: second, send: second, read: second, total: None },
         pool: KeepalivePool {
             size: 1,
