@@ -85,7 +85,7 @@ pub(super) const OUTAGES: [Outage; 27] = [
     fails(FailingStep::Idle, FailingWay::Garbage),
 ];
 
-type Watcher = RefCell<Option<Waker>>;
+type OutageWatcher = RefCell<Option<Waker>>;
 
 /// One node's fate.
 #[derive(Debug, Default)]
@@ -97,7 +97,7 @@ pub(super) struct NodeFate {
     /// Requests whose head it has read.
     asked: Cell<u64>,
     /// Of everything that runs in it.
-    watchers: RefCell<Vec<Weak<Watcher>>>,
+    watchers: RefCell<Vec<Weak<OutageWatcher>>>,
 }
 
 impl NodeFate {
@@ -135,7 +135,7 @@ impl NodeFate {
         let watchers = self.watchers.take();
         let wakers = watchers.iter().filter_map(|watcher| watcher.upgrade()?.borrow_mut().take());
         wakers.for_each(Waker::wake);
-        let alive = |watcher: &Weak<Watcher>| watcher.strong_count() > 0;
+        let alive = |watcher: &Weak<OutageWatcher>| watcher.strong_count() > 0;
         self.watchers.borrow_mut().extend(watchers.into_iter().filter(alive));
     }
 
@@ -163,7 +163,7 @@ impl NodeFate {
 
 /// Runs `future` as a part of a node's process: it ends, and stops, with it.
 pub(super) async fn share(fate: Rc<NodeFate>, future: impl Future<Output = ()>) {
-    let (life, watcher) = (fate.life.get(), Rc::new(Watcher::default()));
+    let (life, watcher) = (fate.life.get(), Rc::new(OutageWatcher::default()));
     fate.watchers.borrow_mut().push(Rc::downgrade(&watcher));
     let mut future = pin!(future);
     poll_fn(|context| {

@@ -238,8 +238,11 @@ on_both_drivers! {
             assert!(is(found.sum("ferrule_upstream_requests_total", &[]), 2 * round));
             assert!(is(found.sum("ferrule_route_duration_seconds_count", &[("route", "all")]), 2 * round));
             let known = [named.clone(), numbered.clone(), local(9)];
-            let labels = found.labels("ferrule_upstream_connects_total");
-            let labels: Vec<_> = labels.map(|labels| labels["node"].clone()).collect();
+            // Connections that a reload has taken from the plan, and that are open for a moment longer, are counted
+            // under a label of their own; they are opened by nobody.
+            let connects = found.samples("ferrule_upstream_connects_total");
+            let connects = connects.filter(|(_, count)| *count > 0.0);
+            let labels: Vec<_> = connects.map(|(labels, _)| labels["node"].clone()).collect();
             assert!(labels.iter().all(|node| known.contains(node)), "{labels:?}");
         }
     }

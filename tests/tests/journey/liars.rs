@@ -165,8 +165,8 @@ const CASES: &[Case] = &[
     case("ends in what it gets", When::FirstBytes, b"", Finish::Ends, CONNECT),
     case("resets in what it gets", When::FirstBytes, b"", Finish::Resets, CONNECT),
     case("stops in what it gets", When::FirstBytes, b"", Finish::Stalls, LATE),
-    case("ends when it is asked", When::Ready, b"", Finish::Ends, LOST),
-    case("resets when it is asked", When::Ready, b"", Finish::Resets, LOST),
+    case("ends when it is asked", When::Ready, b"", Finish::Ends, CONNECT),
+    case("resets when it is asked", When::Ready, b"", Finish::Resets, CONNECT),
     case("stops when it is asked", When::Ready, b"", Finish::Stalls, LATE),
     case(
         "is no server of HTTP",

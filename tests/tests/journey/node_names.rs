@@ -191,7 +191,7 @@ on_both_drivers! {
         assert!(nodes[1].get("name").is_none(), "it is an address: {nodes}");
         let (_, out, _) = ctl(scratch.path(), &["upstreams"]);
         let line = format!("127.0.0.9:{}", upstream.port);
-        assert!(out.contains("OPEN") && out.contains("ADDRESSES") && out.contains(&line), "{out}");
+        assert!(out.contains("IDLE") && out.contains("ADDRESSES") && out.contains(&line), "{out}");
         drop(zone);
     }
 

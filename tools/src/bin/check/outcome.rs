@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_test_that_passes_at_another_try_is_told_apart() {
         let mut suites = Suites::default();
-        let log = "  TRY 1 FAIL [ 0.2s] (───) a::b once\n  TRY 1 SIGABRT [ 0.2s] (1/3) a::b never\n  \
+        let log = "  TRY 1 FAIL [ 0.2s] (\u{2500}) a::b once\n  TRY 1 SIGABRT [ 0.2s] (1/3) a::b never\n  \
                    TRY 2 PASS [ 0.1s] (2/3) a::b once\n  TRY 2 TIMEOUT [ 9.9s] (3/3) a::b never\n  \
                    TRY 2 FAIL [ 9.9s] (3/3) a::b never\n";
         suites.count("tests", log);
