@@ -152,7 +152,6 @@ const fn case(
 }
 
 const CONNECT: &[&str] = &["upstream-connect", "upstream-lost", "upstream-tls"];
-const LOST: &[&str] = &["upstream-lost", "upstream-tls"];
 const LATE: &[&str] = &["upstream-timeout"];
 const ANSWER: &[&str] = &["upstream-"];
 const FLOOD: &[u8] = &[b'H'; 200_000];
