@@ -10,6 +10,7 @@ use ferrule_tools::pki::Leaf;
 use ferrule_tools::tls;
 use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12Resumption};
 use rustls::client::{ResolvesClientCert, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, ring};
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 use rustls::{
@@ -159,6 +160,14 @@ impl Dial {
     pub fn only(mut self, schemes: impl Fn(SignatureScheme) -> bool) -> Self {
         tls::narrow(Arc::make_mut(&mut self.config), schemes);
         self
+    }
+
+    /// As [`new`](Self::new), exchanging keys in these groups; the first one's share is sent.
+    #[must_use]
+    pub fn in_groups(name: &str, kx_groups: Vec<&'static dyn SupportedKxGroup>) -> Self {
+        let provider = CryptoProvider { kx_groups, ..ring::default_provider() };
+        let config = tls::client_of(Arc::new(provider), None, rustls::ALL_VERSIONS);
+        Self { config: Arc::new(config), ..Self::new(Some(name)) }
     }
 
     /// Keeps sessions, and offers them to whatever name comes next: what an attacker would do.

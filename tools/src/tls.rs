@@ -51,7 +51,17 @@ pub fn roots(pem: &str) -> Arc<RootCertStore> {
 /// Settings of a client that takes any server certificate, and shows `leaf` if asked.
 #[must_use]
 pub fn client(leaf: Option<&Leaf>, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
-    let builder = ClientConfig::builder_with_provider(provider())
+    client_of(provider(), leaf, versions)
+}
+
+/// The same, with the cryptography of this provider.
+#[must_use]
+pub fn client_of(
+    provider: Arc<CryptoProvider>,
+    leaf: Option<&Leaf>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .expect("versions the provider has")
         .dangerous()

@@ -6,8 +6,8 @@ use crate::check::context::{Check, is_off};
 use crate::check::ids::Ids;
 use crate::host_names;
 use crate::model::{
-    ClientAuth, ClientVerify, FileAt, HostPattern, KeyPair, OnRevoke, Pem, Protocols, Reject,
-    Server,
+    ClientAuth, ClientVerify, FileAt, HostPattern, KeyExchangeGroup, KeyPair, OnRevoke, Pem,
+    Protocols, Reject, Server,
 };
 use crate::raw::Raw;
 use crate::values::nearest;
@@ -68,6 +68,7 @@ impl Check<'_> {
         let snis = self.snis(raw);
         let pairs = self.pairs(raw);
         let protocols = protocols(raw);
+        let groups = self.groups(raw);
         let stapling_files = self.stapling_files(raw, pairs.len());
         if snis.is_empty() || pairs.is_empty() || raw.is_broken("client") {
             return None;
@@ -78,6 +79,7 @@ impl Check<'_> {
             snis,
             pairs,
             protocols,
+            groups,
             stapling_files,
             session_tickets: raw.flag("session_tickets"),
             session_ticket_count: raw.int("session_ticket_count"),
@@ -161,6 +163,7 @@ impl Check<'_> {
             "keys",
             "ssl_stapling_file",
             "ssl_protocols",
+            "ssl_ecdh_curve",
             "session_tickets",
             "session_ticket_count",
             "session_cache",
@@ -264,6 +267,23 @@ fn client_table(raw: &Raw, defaults: Option<&Raw>) -> Option<Raw> {
             Some(raw.absent_table("client").over(defaults))
         }
         (None, _) => None,
+    }
+}
+
+impl Check<'_> {
+    /// The groups of a table; all where it names none.
+    pub(super) fn groups(&mut self, raw: &Raw) -> Vec<KeyExchangeGroup> {
+        let Some(words) = raw.words("ssl_ecdh_curve") else {
+            return KeyExchangeGroup::ALL.to_vec();
+        };
+        let groups: Vec<KeyExchangeGroup> =
+            words.iter().filter_map(|word| KeyExchangeGroup::of_word(word)).collect();
+        if protocols(raw).tls12 && !groups.iter().any(|group| group.is_for_tls12()) {
+            let message = "TLS 1.2 can exchange keys in none of these groups";
+            let help = "add \"X25519\", or set `ssl_protocols` to [\"TLSv1.3\"]";
+            self.error(raw.at("ssl_ecdh_curve"), raw.path("ssl_ecdh_curve"), message, help);
+        }
+        groups
     }
 }
 

@@ -193,6 +193,7 @@ impl Check<'_> {
             pins,
             server_name,
             protocols: protocols(raw),
+            groups: self.groups(raw),
         })
     }
 

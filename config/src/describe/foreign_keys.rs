@@ -75,6 +75,7 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
     key("ssl_session_tickets", "`session_tickets` of an [[ssls]]"),
     key("ssl_stapling ssl_stapling_verify", "`ssl_stapling_file` of an [[ssls]]"),
     key("minVersion ssl_min_ver tls_versions", "`ssl_protocols` of an [[ssls]]"),
+    key("curvePreferences ecdh_curves curves ssl_curves", "`ssl_ecdh_curve` of an [[ssls]]"),
     key(
         "set_real_ip_from real_ip_header real_ip trustedIPs trusted_proxies",
         "`http.trusted_addresses`, or `proxy_protocol_trusted` of a [[listen]]",
@@ -236,9 +237,10 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
          again",
     ),
     nothing(
-        "ssl_ciphers ciphers cipherSuites ssl_prefer_server_ciphers ssl_dhparam ssl_ecdh_curve \
-         ssl_conf_command curvePreferences ssl_buffer_size",
-        "cipher suites and groups are fixed to good ones; `ssl_protocols` chooses the versions",
+        "ssl_ciphers ciphers cipherSuites ssl_prefer_server_ciphers ssl_dhparam ssl_conf_command \
+         ssl_buffer_size",
+        "cipher suites are fixed to good ones; `ssl_protocols` chooses the versions, `ssl_ecdh_curve` the \
+         groups",
     ),
     nothing(
         "error_page_redirect mirror mirrors request_mirror_policies fault_injection sub_filter",

@@ -14,7 +14,7 @@ use crate::describe::retry::{
 };
 use crate::describe::tables::{
     ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, DESC, ID_DOC, LABELS, NAME, PROTOCOLS,
-    STATUS,
+    SSL_ECDH_CURVE, STATUS,
 };
 use crate::model::{HttpReuse, ProxyTlv, Scheme, UpstreamVerify};
 use crate::words::{HostMode, ProxyVersion, Word};
@@ -222,6 +222,7 @@ static TLS: Table = Table {
             "The name that is sent as SNI, and that `verify = \"full\"` checks.",
         ),
         optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
+        SSL_ECDH_CURVE,
     ],
     refused: &[],
 };

@@ -113,6 +113,22 @@ pub(crate) const PROTOCOLS: &[Refused] = &[
     broken("TLSv1.1", "TLS 1.1 is broken (RFC 8996)"),
 ];
 
+/// Of `ssl_ecdh_curve`: other names of ours, and groups that nobody here exchanges keys in.
+pub(crate) const GROUPS: &[Refused] = &[
+    never("auto", "leave `ssl_ecdh_curve` out"),
+    never("x25519", "write \"X25519\""),
+    never("P-256", "write \"prime256v1\""),
+    never("secp256r1", "write \"prime256v1\""),
+    never("P-384", "write \"secp384r1\""),
+    never("X25519Kyber768Draft00", "its draft was given up; write \"X25519MLKEM768\""),
+    never("P-521", "ring exchanges no keys in it; \"secp384r1\" is the largest curve"),
+    never("secp521r1", "ring exchanges no keys in it; \"secp384r1\" is the largest curve"),
+    never("X448", "ring exchanges no keys in it; write \"X25519\""),
+    never("MLKEM768", "it stands on one assumption alone; write \"X25519MLKEM768\""),
+    never("SecP256r1MLKEM768", "write \"X25519MLKEM768\""),
+    never("SecP384r1MLKEM1024", "write \"X25519MLKEM768\""),
+];
+
 /// Of `client.verify` of routes.
 pub(crate) const ROUTE_VERIFY: &[Refused] = &[
     never("off", "a route never asks for less than its server name does"),

@@ -19,9 +19,9 @@ use self::retry::{dump_retry, timeout_table};
 use self::writer::{Writer, list, plain, quoted_key, template_text, text};
 use crate::model::{
     AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
-    HeaderValue, Http, KeepalivePool, KeyPair, Listen, LogTarget, OwnFormat, PageStatuses,
-    PassHost, Pem, PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route, Server, Upstream,
-    UpstreamCa, UpstreamTls, Xfcc,
+    HeaderValue, Http, KeepalivePool, KeyExchangeGroup, KeyPair, Listen, LogTarget, OwnFormat,
+    PageStatuses, PassHost, Pem, PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route,
+    Server, Upstream, UpstreamCa, UpstreamTls, Xfcc,
 };
 use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
@@ -306,6 +306,7 @@ fn dump_server(out: &mut Writer, server: &Server) {
         }
     }
     out.line("ssl_protocols", protocols(server.protocols));
+    out.line("ssl_ecdh_curve", groups(&server.groups));
     dump_password_file(out, server.pairs.first());
     if !server.stapling_files.is_empty() {
         out.line("ssl_stapling_file", list(server.stapling_files.iter().map(file_text)));
@@ -411,6 +412,7 @@ fn dump_upstream_tls(out: &mut Writer, tls: &UpstreamTls) {
         out.text_line("server_name", name);
     }
     out.line("ssl_protocols", protocols(tls.protocols));
+    out.line("ssl_ecdh_curve", groups(&tls.groups));
 }
 
 fn dump_revocation(out: &mut Writer, revocation: Option<&Revocation>) {
@@ -476,6 +478,10 @@ fn protocols(protocols: Protocols) -> String {
     let versions = [(protocols.tls12, Version::Tls12), (protocols.tls13, Version::Tls13)];
     let spoken = versions.into_iter().filter(|(spoken, _)| *spoken);
     list(spoken.map(|(_, version)| version.word().to_owned()))
+}
+
+fn groups(groups: &[KeyExchangeGroup]) -> String {
+    list(groups.iter().map(|group| group.word().to_owned()))
 }
 
 fn pem_text(pem: &Pem) -> String {

@@ -49,7 +49,7 @@ pub use patterns::{HostPattern, UriPattern};
 pub use retry::{RetryBudget, RetryCause, RetryOn, RetryPolicy};
 pub use route::{HeaderOps, HeaderValue, Route};
 pub use runtime::{IoDriver, Resolving, Runtime};
-pub use ssl::{ClientAuth, ClientVerify, OnRevoke, Protocols, Reject, Server};
+pub use ssl::{ClientAuth, ClientVerify, KeyExchangeGroup, OnRevoke, Protocols, Reject, Server};
 pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{
     HttpReuse, KeepalivePool, Node, NodeAddress, PassHost, ProxyProtocol, ProxyTlv, Scheme,

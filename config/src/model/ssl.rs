@@ -20,6 +20,48 @@ pub struct Protocols {
     pub tls13: bool,
 }
 
+/// A group in which TLS 1.3 and TLS 1.2 exchange keys, by OpenSSL's name.
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+pub enum KeyExchangeGroup {
+    /// ML-KEM-768 beside X25519, for TLS 1.3 alone.
+    #[strum(serialize = "X25519MLKEM768")]
+    X25519MlKem768,
+    /// X25519 (RFC 7748).
+    #[strum(serialize = "X25519")]
+    X25519,
+    /// P-256 (FIPS 186-5).
+    #[strum(serialize = "prime256v1")]
+    P256,
+    /// P-384.
+    #[strum(serialize = "secp384r1")]
+    P384,
+}
+
+impl KeyExchangeGroup {
+    /// How many there are.
+    pub const COUNT: usize = <Self as VariantArray>::VARIANTS.len();
+    /// All of them, in the order in which they are preferred where the file names none.
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
+
+    /// OpenSSL's name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// Its place in [`ALL`](Self::ALL).
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Can TLS 1.2 exchange keys in it?
+    #[must_use]
+    pub const fn is_for_tls12(self) -> bool {
+        !matches!(self, Self::X25519MlKem768)
+    }
+}
+
 /// `[[ssls]]` of type `server`
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -33,6 +75,8 @@ pub struct Server {
     pub pairs: Vec<KeyPair>,
     /// TLS versions.
     pub protocols: Protocols,
+    /// Groups, the most wanted first; never empty.
+    pub groups: Vec<KeyExchangeGroup>,
     /// OCSP responses (DER) that are stapled to the pairs: one each, in their order, or none.
     pub stapling_files: Vec<FileAt>,
     /// Offer session tickets.

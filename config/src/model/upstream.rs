@@ -11,7 +11,7 @@ use super::checks::Checks;
 use super::files::{KeyPair, Pem};
 use super::limits::UpstreamQueue;
 use super::retry::RetryPolicy;
-use super::ssl::Protocols;
+use super::ssl::{KeyExchangeGroup, Protocols};
 use super::trust::{Pin, Revocation};
 use crate::place::Place;
 
@@ -206,6 +206,8 @@ pub struct UpstreamTls {
     pub server_name: Option<String>,
     /// TLS versions.
     pub protocols: Protocols,
+    /// Groups, the most wanted first; never empty.
+    pub groups: Vec<KeyExchangeGroup>,
 }
 
 /// `upstreams.tls.ca`

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use ferrule_config::model::{
     Answers, Balance, BalanceMethod, Checks, ClientAuth, ClientLists, ClientVerify, Config,
-    Forwarded, HeaderOps, HeaderValue, HostPattern, Http, HttpReuse, KeepalivePool, Listen, Node,
-    NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource, Protocols, QueueStatus, Reject,
-    RetryBudget, RetryOn, RetryPolicy, Route, Scheme, Server, Upstream, UpstreamQueue,
-    UpstreamTimeout, UriPattern,
+    Forwarded, HeaderOps, HeaderValue, HostPattern, Http, HttpReuse, KeepalivePool,
+    KeyExchangeGroup, Listen, Node, NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource,
+    Protocols, QueueStatus, Reject, RetryBudget, RetryOn, RetryPolicy, Route, Scheme, Server,
+    Upstream, UpstreamQueue, UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -138,6 +138,7 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
         snis: snis.iter().map(|sni| host_pattern(sni)).collect(),
         pairs: Vec::new(),
         protocols: Protocols { tls12: true, tls13: true },
+        groups: KeyExchangeGroup::ALL.to_vec(),
         stapling_files: Vec::new(),
         session_tickets: true,
         session_ticket_count: 2,

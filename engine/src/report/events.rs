@@ -3,6 +3,7 @@
 //! Every slot is there from the start, so that counting is a plain add and no label is ever made up
 //! by a peer.
 
+use ferrule_config::model::KeyExchangeGroup;
 use strum::{EnumCount, VariantArray};
 
 use super::histogram::{Histogram, HistogramSums, MICROS};
@@ -111,6 +112,8 @@ pub struct CompletedHandshake {
     pub tls13: bool,
     /// Resumed, not full.
     pub resumed: bool,
+    /// In which group keys were exchanged; `None` for a resumed session of TLS 1.2, which exchanges none.
+    pub group: Option<KeyExchangeGroup>,
 }
 
 /// Every kind of [`CompletedHandshake`] as labels, in the order in which they are counted.
@@ -156,6 +159,7 @@ pub struct Events {
     handshake_faults: SharedCounts<{ HandshakeFault::COUNT }>,
     certificates_refused: SharedCounts<{ VerifyFailure::COUNT }>,
     completed_handshakes: SharedCounts<4>,
+    key_exchanges: SharedCounts<{ KeyExchangeGroup::COUNT }>,
     verdicts: SharedCounts<VERDICTS>,
     total: Histogram<TIMES>,
     upstream: Histogram<TIMES>,
@@ -185,6 +189,9 @@ impl Events {
     pub fn handshake_done(&self, handshake: CompletedHandshake, verdict: Verdict) {
         self.completed_handshakes
             .count(usize::from(handshake.tls13) * 2 + usize::from(handshake.resumed));
+        if let Some(group) = handshake.group {
+            self.key_exchanges.count(group.index());
+        }
         self.verdicts.count(match verdict {
             Verdict::None => 0,
             Verdict::Success => 1,
@@ -217,6 +224,8 @@ pub struct EventSums {
     pub certificates_refused: [u64; VerifyFailure::COUNT],
     /// In the order of [`COMPLETED_HANDSHAKES`].
     pub completed_handshakes: [u64; 4],
+    /// Completed handshakes that exchanged keys, in the order of [`KeyExchangeGroup::ALL`].
+    pub key_exchanges: [u64; KeyExchangeGroup::COUNT],
     /// In the order of [`verdict_words`].
     pub verdicts: [u64; VERDICTS],
     /// From the first byte of a request to the last one of its answer.
@@ -240,6 +249,7 @@ impl EventSums {
             handshake_faults: [0; HandshakeFault::COUNT],
             certificates_refused: [0; VerifyFailure::COUNT],
             completed_handshakes: [0; 4],
+            key_exchanges: [0; KeyExchangeGroup::COUNT],
             verdicts: [0; VERDICTS],
             total: HistogramSums::default(),
             upstream: HistogramSums::default(),
@@ -252,6 +262,7 @@ impl EventSums {
             events.handshake_faults.sum_into(&mut sums.handshake_faults);
             events.certificates_refused.sum_into(&mut sums.certificates_refused);
             events.completed_handshakes.sum_into(&mut sums.completed_handshakes);
+            events.key_exchanges.sum_into(&mut sums.key_exchanges);
             events.verdicts.sum_into(&mut sums.verdicts);
             events.total.sum_into(&mut sums.total);
             events.upstream.sum_into(&mut sums.upstream);
@@ -290,11 +301,16 @@ mod tests {
             events.handshake_failed(fault);
             assert_eq!(HandshakeFault::words().nth(fault.index()), Some(failure.text()));
             events.handshake_done(
-                CompletedHandshake { tls13: true, resumed: false },
+                CompletedHandshake {
+                    tls13: true,
+                    resumed: false,
+                    group: Some(KeyExchangeGroup::X25519),
+                },
                 Verdict::Failed(failure),
             );
         }
-        events.handshake_done(CompletedHandshake { tls13: false, resumed: true }, Verdict::Success);
+        let keyless = CompletedHandshake { tls13: false, resumed: true, group: None };
+        events.handshake_done(keyless, Verdict::Success);
         let sums = EventSums::of([&events]);
         assert!(sums.handshake_faults.iter().all(|count| *count == 1));
         assert_eq!(

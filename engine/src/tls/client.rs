@@ -21,7 +21,7 @@ use rustls::{
 use super::load::findings::Findings;
 use super::load::shared_objects::{self, CrlSources, UpstreamTrust, UpstreamTrustSources};
 use super::load::{authorities, crls, keys, system_roots};
-use super::{server, signatures};
+use super::{key_exchange, server, signatures};
 use crate::identity::TimeRange;
 use crate::identity::digest::sha256_parts;
 use crate::identity::failure::VerifyFailure;
@@ -132,8 +132,8 @@ impl UpstreamTls {
         let trust = trust?;
         let identity = pool_identity(upstream, &trust, client.as_deref());
         let versions = server::versions(upstream.protocols);
-        let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
-            .with_protocol_versions(&versions);
+        let asking = Arc::new(key_exchange::with_groups(provider, &upstream.groups));
+        let builder = ClientConfig::builder_with_provider(asking).with_protocol_versions(&versions);
         let builder = match builder {
             Ok(builder) => builder.dangerous(),
             Err(error) => {
@@ -346,6 +346,7 @@ fn pool_identity(
         UpstreamVerify::Off => 2,
     };
     let versions = [u8::from(upstream.protocols.tls12), u8::from(upstream.protocols.tls13)];
+    let groups: Vec<&[u8]> = upstream.groups.iter().map(|group| group.name().as_bytes()).collect();
     // The leaf too: a renewed certificate of the same key is another one to the upstream.
     let mut pins: Vec<[u8; 33]> = upstream.pins.iter().map(pin_bytes).collect();
     pins.sort_unstable();
@@ -357,6 +358,7 @@ fn pool_identity(
         &trust.digest,
         &[verify],
         &versions,
+        &sha256_parts(&groups),
         &sha256_parts(&pins),
     ])
 }

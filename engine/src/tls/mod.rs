@@ -12,6 +12,7 @@ pub mod authority_index;
 pub mod client;
 mod client_trust;
 pub mod handshake;
+mod key_exchange;
 pub mod load;
 pub mod openssl_names;
 pub mod peer;

@@ -10,7 +10,7 @@ pub fn cipher(suite: u16) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
-/// The name of a group, if OpenSSL 3.0 knows it.
+/// The name of a group, if OpenSSL 3.5 knows it.
 #[must_use]
 pub fn curve(group: u16) -> Option<&'static str> {
     match group {
@@ -19,6 +19,12 @@ pub fn curve(group: u16) -> Option<&'static str> {
         0x0102 => Some("ffdhe4096"),
         0x0103 => Some("ffdhe6144"),
         0x0104 => Some("ffdhe8192"),
+        0x0200 => Some("MLKEM512"),
+        0x0201 => Some("MLKEM768"),
+        0x0202 => Some("MLKEM1024"),
+        0x11eb => Some("SecP256r1MLKEM768"),
+        0x11ec => Some("X25519MLKEM768"),
+        0x11ed => Some("SecP384r1MLKEM1024"),
         _ => CURVES.get(usize::from(group).checked_sub(1)?).copied(),
     }
 }
@@ -233,6 +239,7 @@ mod tests {
         assert_eq!(cipher(0x0a0a), None);
         assert_eq!(curve(23), Some("prime256v1"));
         assert_eq!(curve(29), Some("X25519"));
-        assert_eq!((curve(0), curve(31), curve(0x11ec)), (None, None, None));
+        assert_eq!(curve(0x11ec), Some("X25519MLKEM768"));
+        assert_eq!((curve(0), curve(31), curve(0x11ee)), (None, None, None));
     }
 }

@@ -18,7 +18,6 @@ use rustls::{
     Error, ServerConfig, SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
 };
 
-use super::client_trust;
 use super::handshake::{notes, ticket_nonces, transcript};
 use super::load::findings::Findings;
 use super::load::keys;
@@ -27,7 +26,7 @@ use super::load::shared_objects::ClientTrust;
 use super::resumption::sessions::PolicySessions;
 use super::resumption::ticket_secret::TicketSecret;
 use super::resumption::tickets::{PolicyTicketer, TicketKeys};
-use super::signatures;
+use super::{client_trust, key_exchange, signatures};
 use crate::identity::client::access_lists::AccessLists;
 use crate::identity::digest;
 use crate::identity::failure::VerifyFailure;
@@ -79,7 +78,8 @@ impl ServerTls {
         let policy = trust.as_ref().map(|trust| &*trust.policy);
         let scope = scope(server, policy, verify, reject, &pairs);
         let versions = versions(server.protocols);
-        let serving = Arc::new(ticket_nonces::shortened(provider));
+        let serving = ticket_nonces::shortened(provider);
+        let serving = Arc::new(key_exchange::with_groups(&serving, &server.groups));
         let builder =
             ServerConfig::builder_with_provider(serving).with_protocol_versions(&versions);
         let builder = match builder {

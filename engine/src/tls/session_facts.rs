@@ -67,6 +67,8 @@ mod tests {
             list(&ciphers, openssl_names::cipher),
             "0x0a0a:TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:TLS_EMPTY_RENEGOTIATION_INFO_SCSV"
         );
-        assert_eq!(list(&[0x11ec, 29, 23], openssl_names::curve), "0x11ec:X25519:prime256v1");
+        let groups = [0x11ec, 0x6399, 29, 23];
+        let names = "X25519MLKEM768:0x6399:X25519:prime256v1";
+        assert_eq!(list(&groups, openssl_names::curve), names);
     }
 }

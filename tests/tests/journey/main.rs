@@ -46,6 +46,7 @@ mod in_doubt;
 mod in_force;
 mod kept;
 mod kept_verdict;
+mod key_shares;
 mod keys;
 mod last_words;
 mod liars;

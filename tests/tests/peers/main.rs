@@ -5,6 +5,7 @@ mod decoders;
 mod differential;
 mod early;
 mod field;
+mod groups;
 mod judge;
 mod log_formats;
 mod matrix;

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use crate::kit::{Met, World, client, config, draft, inline, load, meet, now, server};
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, CrlExpired, CrlMissing, HostPattern, KeyPair, Pin, Protocols, Reject,
-    Revocation, Server, UpstreamCa, UpstreamTls as UpstreamModel, UpstreamVerify,
+    ClientAuth, ClientVerify, CrlExpired, CrlMissing, HostPattern, KeyExchangeGroup, KeyPair, Pin,
+    Protocols, Reject, Revocation, Server, UpstreamCa, UpstreamTls as UpstreamModel,
+    UpstreamVerify,
 };
 use ferrule_config::{Place, Problems};
 use ferrule_engine::identity::failure::VerifyFailure;
@@ -154,6 +155,7 @@ fn upstream(world: &World, verify: UpstreamVerify) -> UpstreamModel {
         verify,
         server_name: None,
         protocols: Protocols { tls12: true, tls13: true },
+        groups: KeyExchangeGroup::ALL.to_vec(),
     }
 }
 

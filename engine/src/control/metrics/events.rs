@@ -2,6 +2,7 @@
 //!
 //! In: the sums over all cores. Out: one count for each word of a fixed list, and histograms of times.
 
+use ferrule_config::model::KeyExchangeGroup;
 use strum::VariantArray;
 
 use super::families::{Family, HistogramValue, number};
@@ -33,8 +34,15 @@ pub(super) fn events(sums: &EventSums) -> Vec<Family> {
         labels.into_iter().map(|(name, value)| (name, value.to_owned())).collect(),
         number(failed),
     );
+    let groups = KeyExchangeGroup::ALL.iter().map(|group| group.name());
     vec![
         handshakes,
+        Family::counter(
+            "ferrule_key_exchanges",
+            "Completed TLS handshakes with clients that exchanged keys, by group, in OpenSSL's names. \
+             X25519MLKEM768 is the share that a later quantum computer cannot read.",
+        )
+        .with_label("group", words(groups, &sums.key_exchanges)),
         Family::counter(
             "ferrule_handshake_failures",
             "TLS handshakes with clients that failed, by reason; a refused certificate by \

@@ -3,6 +3,7 @@
 //! One structured line for each refusal, limited per cause with a count of what was left out. Nothing
 //! is rendered for a line that will not be written.
 
+use ferrule_config::model::KeyExchangeGroup;
 use serde_json::{Map, Value};
 
 use super::connection::Client;
@@ -20,7 +21,8 @@ pub(crate) fn record_handshake(client: &Client, server: ServerId, resumed: bool)
     let (Some(identity), Some(session)) = (&client.identity, &client.session) else { return };
     let core = &client.core;
     let tls13 = session.protocol == "TLSv1.3";
-    core.events().handshake_done(CompletedHandshake { tls13, resumed }, identity.verdict);
+    let group = KeyExchangeGroup::ALL.iter().copied().find(|group| group.name() == session.curve);
+    core.events().handshake_done(CompletedHandshake { tls13, resumed, group }, identity.verdict);
     if identity.verdict != Verdict::Success {
         return;
     }

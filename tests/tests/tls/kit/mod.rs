@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ferrule_config::model::{
     Balance, BalanceMethod, Checks, ClientAuth, ClientLists, ClientVerify, HostPattern, HttpReuse,
-    KeepalivePool, KeyPair, OnRevoke, PassHost, Pem, PemSource, Protocols, QueueStatus, Reject,
-    RetryPolicy, Scheme, Server, Upstream, UpstreamQueue, UpstreamTimeout,
+    KeepalivePool, KeyExchangeGroup, KeyPair, OnRevoke, PassHost, Pem, PemSource, Protocols,
+    QueueStatus, Reject, RetryPolicy, Scheme, Server, Upstream, UpstreamQueue, UpstreamTimeout,
     UpstreamTls as UpstreamModel,
 };
 use ferrule_config::{Config, Place, Problems};
@@ -128,6 +128,7 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
         snis: vec![HostPattern::Exact("a.example".to_owned())],
         pairs: vec![world.pair(&world.leaf("server", 1, b""))],
         protocols: Protocols { tls12: true, tls13: true },
+        groups: KeyExchangeGroup::ALL.to_vec(),
         stapling_files: Vec::new(),
         session_tickets: true,
         session_ticket_count: 2,
