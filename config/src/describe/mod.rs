@@ -22,6 +22,7 @@ mod retry;
 mod root;
 mod ssl_defaults;
 mod tables;
+mod versions_and_groups;
 
 pub(crate) use key::{Fallback, Key, Kind, Need, Table, Words};
 pub(crate) use refused::{Refused, Why};

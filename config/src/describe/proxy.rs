@@ -13,9 +13,9 @@ use crate::describe::retry::{
     RETRIES, RETRY_BUDGET, RETRY_BUFFER, RETRY_NON_IDEMPOTENT, RETRY_ON, RETRY_TIMEOUT,
 };
 use crate::describe::tables::{
-    ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, DESC, ID_DOC, LABELS, NAME, PROTOCOLS,
-    SSL_ECDH_CURVE, STATUS,
+    ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, DESC, ID_DOC, LABELS, NAME, STATUS,
 };
+use crate::describe::versions_and_groups::{SSL_ECDH_CURVE, SSL_PROTOCOLS};
 use crate::model::{HttpReuse, ProxyTlv, Scheme, UpstreamVerify};
 use crate::words::{HostMode, ProxyVersion, Word};
 
@@ -221,7 +221,7 @@ static TLS: Table = Table {
             "the `Host` sent upstream, else the node's host",
             "The name that is sent as SNI, and that `verify = \"full\"` checks.",
         ),
-        optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
+        SSL_PROTOCOLS,
         SSL_ECDH_CURVE,
     ],
     refused: &[],

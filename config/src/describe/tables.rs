@@ -6,11 +6,12 @@ use crate::describe::key::{
 };
 use crate::describe::refused;
 use crate::describe::resolver::RESOLVER;
+use crate::describe::versions_and_groups::{SSL_ECDH_CURVE, SSL_PROTOCOLS};
 use crate::model::{
-    ClientVerify, CrlExpired, CrlMissing, ErrorFormat, IoDriver, KeyExchangeGroup, Level,
-    LogEscape, MtlsRoutes, OnRevoke, Reject, XfccKey, XfccMode,
+    ClientVerify, CrlExpired, CrlMissing, ErrorFormat, IoDriver, Level, LogEscape, MtlsRoutes,
+    OnRevoke, Reject, XfccKey, XfccMode,
 };
-use crate::words::{SslType, Version, Word};
+use crate::words::{SslType, Word};
 
 static IO_DRIVER: Words = Words { words: IoDriver::WORDS, refused: &[] };
 
@@ -214,17 +215,6 @@ pub(super) static LISTEN: Table = Table {
 };
 
 static SSL_TYPE: Words = Words { words: SslType::WORDS, refused: &[] };
-/// TLS versions.
-pub(super) static PROTOCOLS: Words = Words { words: Version::WORDS, refused: refused::PROTOCOLS };
-static GROUPS: Words = Words { words: KeyExchangeGroup::WORDS, refused: refused::GROUPS };
-pub(super) const SSL_ECDH_CURVE: Key = optional(
-    "ssl_ecdh_curve",
-    Kind::Words(&GROUPS),
-    "all, in this order: X25519MLKEM768, X25519, prime256v1, secp384r1",
-    "Groups in which keys are exchanged. Upstreams are offered them in this order; of clients, their own \
-         order counts. X25519MLKEM768 is safe against a later \
-         quantum computer, and for TLS 1.3 alone.",
-);
 static STATUS_DOC: &str = "0 drops the object, as if it were not in the file.";
 pub(super) const STATUS: Key = with("status", Kind::Int(0, 1), Fallback::Int(1), STATUS_DOC);
 pub(super) const ID_DOC: &str = "A number, or up to 64 letters, digits, `-`, `_` and `.`.";
@@ -284,7 +274,7 @@ pub(super) static SSLS: Table = Table {
                  they change. A response that has expired or belongs to another certificate is not \
                  sent.",
         ),
-        optional("ssl_protocols", Kind::Words(&PROTOCOLS), "both", "TLS versions."),
+        SSL_PROTOCOLS,
         SSL_ECDH_CURVE,
         flag(
             "session_tickets",
