@@ -88,27 +88,27 @@ fn node() -> String {
 fn front(dir: &Path, driver: Driver, upstream: &Upstream) -> Gateway {
     let mut config = HEAD.to_owned();
     for (at, (name, groups)) in NAMES.into_iter().enumerate() {
-        config += &format!(
+        config.extend([format!(
             "\n[[ssls]]\nsni = \"{name}\"\ncert = \"server.crt\"\nkey = \"server.key\"\nclient.ca = \"ca.crt\"\n"
-        );
+        )]);
         if at > 0 {
-            config += &format!("ssl_ecdh_curve = [{}]\n", quoted(groups));
+            config.extend([format!("ssl_ecdh_curve = [{}]\n", quoted(groups))]);
         }
         if groups == [HYBRID] {
-            config += "ssl_protocols = [\"TLSv1.3\"]\n";
+            config.push_str("ssl_protocols = [\"TLSv1.3\"]\n");
         }
     }
     Setup::new(dir, driver, &config).set("upstream", &upstream.port).log_line(ACCESS).start()
 }
 
 /// How often the gateway says that it exchanged keys in each group.
-fn counted(gateway: &Gateway) -> BTreeMap<String, u64> {
+fn counted(gateway: &Gateway) -> BTreeMap<String, f64> {
     let page = raw::plain_get(gateway.port("metrics"), "localhost", "/metrics").text();
     let page = Exposition::read(&page);
     let samples = page.samples("ferrule_key_exchanges_total");
     samples
         .filter(|(_, count)| *count > 0.0)
-        .map(|(labels, count)| (labels["group"].clone(), count as u64))
+        .map(|(labels, count)| (labels["group"].clone(), count))
         .collect()
 }
 
@@ -122,7 +122,7 @@ on_both_drivers! {
         for (name, ours) in NAMES {
             for theirs in OFFERS {
                 for version in VERSIONS.into_iter().filter(|version| *version == "TLSv1.3" || ours != [HYBRID]) {
-                    tries += &format!("{name} {} {version}\n", theirs.join(":"));
+                    tries.extend([format!("{name} {} {version}\n", theirs.join(":"))]);
                     wanted.push((name, theirs, version, agreed(theirs, ours, version)));
                 }
             }
@@ -133,7 +133,7 @@ on_both_drivers! {
         let said = shell(dir, &script);
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(lines.len(), wanted.len(), "{said}");
-        let mut expected = BTreeMap::<String, u64>::new();
+        let mut expected = BTreeMap::<String, f64>::new();
         let mut logged = Vec::new();
         for (line, (name, theirs, version, group)) in lines.into_iter().zip(wanted) {
             let offer = theirs.join(":");
@@ -144,7 +144,7 @@ on_both_drivers! {
                 continue;
             };
             assert_eq!(line, format!("{name} {offer} {version} {group} 200"), "{}", gateway.log());
-            *expected.entry(group.to_owned()).or_default() += 1;
+            *expected.entry(group.to_owned()).or_default() += 1.0;
             logged.push(format!("{version} {group}"));
         }
         assert!(logged.len() > 40, "{said}");
@@ -171,18 +171,18 @@ on_both_drivers! {
         }).replace("tls = true\n", "");
         let mut wanted = Vec::new();
         for line in server.output().lines().filter(|line| line.starts_with("listens")) {
-            let [_, list, port] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            let [_, list, port] = line.split(' ').collect::<Vec<_>>()[..] else { unreachable!("{line}") };
             for (at, (name, ours)) in NAMES.into_iter().enumerate() {
                 for version in VERSIONS.into_iter().filter(|version| *version == "TLSv1.3" || ours != [HYBRID]) {
                     let uri = format!("/{port}/{at}/{version}");
-                    config += &format!(
+                    config.extend([format!(
                         "\n[[routes]]\nuri = \"{uri}\"\nupstream.nodes = {{ \"127.0.0.1:{port}\" = 1 }}\n\
                          upstream.scheme = \"https\"\n\
                          upstream.tls = {{ ca = \"ca.crt\", client_cert = \"client.crt\", client_key = \
                          \"client.key\", server_name = \"{name}\", ssl_ecdh_curve = [{}], ssl_protocols = \
                          [\"{version}\"] }}\n",
                         quoted(ours)
-                    );
+                    )]);
                     let theirs: Vec<&str> = list.split(':').collect();
                     // In TLS 1.2 OpenSSL holds a server to its own list, too, for the curve of its certificate.
                     let can_serve = version == "TLSv1.3" || theirs.contains(&"prime256v1");

@@ -46,7 +46,7 @@ impl SupportedKxGroup for X25519MlKem768 {
 
     /// As a server: what the client has sent decides what is sent back.
     fn start_and_complete(&self, client_share: &[u8]) -> Result<CompletedKeyExchange, Error> {
-        let (key, x25519_key) = split::<ENCAPSULATION_KEY>(client_share)?;
+        let (key, x25519_key) = split::<ENCAPSULATION_KEY>(client_share).ok_or(INVALID_SHARE)?;
         let key = MlKem768PublicKey::from(key);
         if !mlkem768::validate_public_key(&key) {
             return Err(INVALID_SHARE);
@@ -86,7 +86,7 @@ impl ActiveKeyExchange for ClientExchange {
     /// A ciphertext that was tampered with opens to another secret, and the handshake fails at its `Finished`
     /// (implicit rejection, FIPS 203, algorithm 18).
     fn complete(self: Box<Self>, server_share: &[u8]) -> Result<SharedSecret, Error> {
-        let (ciphertext, x25519_key) = split::<CIPHERTEXT>(server_share)?;
+        let (ciphertext, x25519_key) = split::<CIPHERTEXT>(server_share).ok_or(INVALID_SHARE)?;
         let x25519 = self.x25519.complete(x25519_key)?;
         let ciphertext = MlKem768Ciphertext::from(ciphertext);
         let secret = mlkem768::decapsulate(self.ml_kem.private_key(), &ciphertext);
@@ -118,21 +118,18 @@ impl ActiveKeyExchange for ClientExchange {
     }
 }
 
-/// The part of ML-KEM and the part of X25519 of a share; any other length is refused.
-fn split<const ML_KEM: usize>(share: &[u8]) -> Result<(&[u8; ML_KEM], &[u8]), Error> {
-    match share.split_first_chunk::<ML_KEM>() {
-        Some((ml_kem, x25519)) if x25519.len() == X25519_KEY => Ok((ml_kem, x25519)),
-        _ => Err(INVALID_SHARE),
-    }
+/// The part of ML-KEM and the part of X25519 of a share; none if its length is any other.
+fn split<const ML_KEM: usize>(share: &[u8]) -> Option<(&[u8; ML_KEM], &[u8])> {
+    share.split_first_chunk::<ML_KEM>().filter(|(_, x25519)| x25519.len() == X25519_KEY)
 }
 
 fn both(ml_kem: &[u8], x25519: &SharedSecret) -> SharedSecret {
     SharedSecret::from([ml_kem, x25519.secret_bytes()].concat())
 }
 
-fn random<const BYTES: usize>() -> Result<[u8; BYTES], Error> {
+fn random<const BYTES: usize>() -> Result<[u8; BYTES], GetRandomFailed> {
     let mut bytes = [0; BYTES];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| Error::from(GetRandomFailed))?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| GetRandomFailed)?;
     Ok(bytes)
 }
 
@@ -144,7 +141,7 @@ mod tests {
     const SHARE_OF_CLIENT: usize = ENCAPSULATION_KEY + X25519_KEY;
     const SHARE_OF_SERVER: usize = CIPHERTEXT + X25519_KEY;
 
-    fn is_refused<T>(result: Result<T, Error>) -> bool {
+    fn is_refused<T>(result: &Result<T, Error>) -> bool {
         matches!(result, Err(Error::PeerMisbehaved(PeerMisbehaved::InvalidKeyShare)))
     }
 
@@ -180,11 +177,11 @@ mod tests {
     #[test]
     fn a_share_of_any_other_length_is_refused() {
         for length in (0..SHARE_OF_CLIENT + 70).filter(|length| *length != SHARE_OF_CLIENT) {
-            assert!(is_refused(GROUP.start_and_complete(&vec![9; length])), "{length}");
+            assert!(is_refused(&GROUP.start_and_complete(&vec![9; length])), "{length}");
         }
         for length in [0, 31, 32, 1_087, 1_088, 1_119, 1_121, 1_216, 65_535] {
             let client = GROUP.start().unwrap();
-            assert!(is_refused(client.complete(&vec![9; length])), "{length}");
+            assert!(is_refused(&client.complete(&vec![9; length])), "{length}");
         }
     }
 
@@ -203,7 +200,7 @@ mod tests {
                     bytes[1] = bytes[1] & 0x0f | 0x10;
                     bytes[2] = 0xd0;
                 }
-                assert!(is_refused(GROUP.start_and_complete(&share)), "{pair} {half}");
+                assert!(is_refused(&GROUP.start_and_complete(&share)), "{pair} {half}");
             }
         }
     }
@@ -215,11 +212,11 @@ mod tests {
             let mut share = client.pub_key().to_vec();
             share[ENCAPSULATION_KEY..].fill(0);
             share[ENCAPSULATION_KEY] = low;
-            assert!(is_refused(GROUP.start_and_complete(&share)), "{low}");
+            assert!(is_refused(&GROUP.start_and_complete(&share)), "{low}");
             let mut answer = GROUP.start_and_complete(client.pub_key()).unwrap().pub_key;
             answer[CIPHERTEXT..].fill(0);
             answer[CIPHERTEXT] = low;
-            assert!(is_refused(client.complete(&answer)), "{low}");
+            assert!(is_refused(&client.complete(&answer)), "{low}");
         }
     }
 
