@@ -281,7 +281,7 @@ impl RequestRecord {
     /// As [`judge`](Self::judge), where nodes fail for a while: two at most in each of the times of trouble in which
     /// this request was under way.
     fn judge_in_outages(&self, outcome: RequestOutcome, troubles: usize) -> Option<String> {
-        let Self { ask, faults, held, hinted, spoken, early, .. } = self;
+        let Self { ask, faults, held, hinted, spoken, .. } = self;
         let excused = troubles > 0 || !faults.is_empty();
         match outcome {
             RequestOutcome::Delivered if self.malformed => {
@@ -300,8 +300,7 @@ impl RequestRecord {
             RequestOutcome::Cut if *held && !spoken => {
                 Some("was cut, and no node had answered".to_owned())
             }
-            // A node that answers early reads nothing meanwhile: its time to take the body may be over.
-            RequestOutcome::Cut if excused || *early => None,
+            RequestOutcome::Cut if excused => None,
             RequestOutcome::Cut => Some("was cut without a fault".to_owned()),
             RequestOutcome::Nothing => Some("was not answered".to_owned()),
         }

@@ -25,6 +25,7 @@ mod desync;
 mod drain;
 mod duties;
 mod early;
+mod early_slow;
 mod ejection;
 mod events;
 mod exhausted;

@@ -23,9 +23,9 @@ const DRAIN_BYTES_MAX: u64 = 256 * 1_024;
 
 /// Reads the rest of a body that its receiver does not take any more; `flow` tells whether that was all.
 ///
-/// As long as the answer is on its way ([`Demand::Full`]), all that comes is dropped: its client may look for
-/// it only when it has sent everything. From then on, for a while and up to a bound. Of a body that is held,
-/// nothing more is read once its receiver has failed.
+/// As long as the answer is awaited or on its way, all that comes is dropped: its client may look for it only
+/// when it has sent everything. From then on, for a while and up to a bound. Of a body that is held, nothing
+/// more is read once its receiver has failed.
 ///
 /// # Errors
 /// The body is broken: nothing after it can be read.
@@ -40,7 +40,9 @@ pub(crate) async fn drain(
     while !flow.is_done() && !times.is_stopped() {
         source.work_budget().yield_if_spent().await;
         let wait = match times.demand() {
-            Demand::Full | Demand::Answered(_) => pace.next_wait(times.read.time),
+            Demand::Full | Demand::Answering | Demand::Answered(_) => {
+                pace.next_wait(times.read.time)
+            }
             Demand::Dropped(silent) => unwanted.lasts(clock.elapsed()).then_some(silent),
         };
         let Some(time) = wait else { break };

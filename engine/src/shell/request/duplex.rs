@@ -18,7 +18,7 @@ use super::held_body::HeldBody;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
 use super::relay::{Demand, RelayError, TransferTimes, relay_body};
-use super::respond::{ResponseContext, ResponseMemory, ResponseProgress, respond};
+use super::respond::{ResponseContext, ResponseMemory, ResponseProgress, await_final, deliver};
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
 use crate::exchange::outcome::byte_count;
@@ -109,6 +109,20 @@ impl DuplexState {
         self.upstream_read.shut_both(self.upstream);
     }
 
+    /// The response has begun. A node that answers before it has the whole request may not read the rest until
+    /// it has said what it has to say: that is no failure, and from here on the response's own times count.
+    fn begin_response(&self) {
+        if self.demand.get() == Demand::Full {
+            self.demand.set(Demand::Answering);
+            self.upstream_write.prolong(Duration::MAX);
+        }
+    }
+
+    /// How long the upstream may take for more of the request.
+    fn send_time(&self, request: &ExchangeContext<'_>) -> Duration {
+        self.demand.get().limit(request.timeout().send)
+    }
+
     /// The response is over, `whole` or not, and the request is not.
     ///
     /// A node that has answered may still want the rest: it reads that, or ends its connection (RFC 9112,
@@ -183,9 +197,9 @@ pub(crate) async fn relay(
             let mut response_memory = ResponseMemory { head: response, out };
             let mut responded = welcome_body(&state, context, &mut to_client, progress).await;
             if responded.is_ok() {
+                let (source, sink) = (&mut from_upstream, &mut to_client);
                 let memory = &mut response_memory;
-                responded =
-                    respond(context, &mut from_upstream, &mut to_client, memory, progress).await;
+                responded = respond(&state, context, source, sink, memory, progress).await;
             }
             state.upstream_failed.set(matches!(responded, Err(ExchangeFailure::Upstream(_))));
             if !context.upload.complete.get() {
@@ -206,6 +220,24 @@ pub(crate) async fn relay(
         result.responded = Err(ExchangeFailure::Client(ClientCause::Left));
     }
     result
+}
+
+/// Passes the response on, interim ones included.
+async fn respond(
+    state: &DuplexState,
+    context: &ResponseContext<'_>,
+    upstream: &mut StreamReader<'_>,
+    client: &mut StreamWriter<'_>,
+    memory: &mut ResponseMemory<'_>,
+    progress: &mut ResponseProgress,
+) -> Result<(), ExchangeFailure> {
+    let Some(delivery) = await_final(context, upstream, client, memory, progress).await? else {
+        return Ok(());
+    };
+    if context.upload.running.get() {
+        state.begin_response();
+    }
+    deliver(context, upstream, client, memory, progress, delivery).await
 }
 
 /// Tells a client that waits for it to send its body, unless that is the upstream's to say.
@@ -285,10 +317,9 @@ async fn send_first(
     to_upstream: &mut StreamWriter<'_>,
     first: &[u8],
 ) -> Result<(), ExchangeFailure> {
-    let timeout = request.timeout().send;
     let sending = pin!(async {
-        to_upstream.write(first, timeout).await?;
-        to_upstream.flush(timeout).await?;
+        to_upstream.write(first, state.send_time(request)).await?;
+        to_upstream.flush(state.send_time(request)).await?;
         // Waiting for the answer takes no memory to send with.
         to_upstream.rest();
         Ok::<(), StreamError>(())
@@ -312,7 +343,6 @@ async fn send_again(
     held: &HeldBody,
     scratch: &mut Vec<u8>,
 ) -> Result<(), ExchangeFailure> {
-    let timeout = request.timeout().send;
     let (mut at, mut sent, mut result) = (0, 0, Ok(()));
     loop {
         scratch.clear();
@@ -325,8 +355,8 @@ async fn send_again(
         at += copied.consumed;
         if result.is_ok() {
             let sending = pin!(async {
-                to_upstream.write(scratch, timeout).await?;
-                to_upstream.flush(timeout).await
+                to_upstream.write(scratch, state.send_time(request)).await?;
+                to_upstream.flush(state.send_time(request)).await
             });
             result = from_client.run_while_listening(sending, None).await.done;
             sent += byte_count(scratch.len());

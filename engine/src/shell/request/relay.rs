@@ -33,10 +33,23 @@ const SCRATCH_KEPT_BYTES: usize = 1_024;
 pub(crate) enum Demand {
     /// Its receiver.
     Full,
+    /// Its receiver, whose answer is on its way: it may take its time until that is over.
+    Answering,
     /// Its receiver, who has answered it already, and may let nobody wait longer than this for taking more.
     Answered(Duration),
     /// Nobody. Its sender may be silent for this long.
     Dropped(Duration),
+}
+
+impl Demand {
+    /// How long the receiver may take for more, where it is `ordinary` otherwise.
+    pub(super) fn limit(self, ordinary: Duration) -> Duration {
+        match self {
+            Self::Answering => Duration::MAX,
+            Self::Answered(most) => ordinary.min(most),
+            Self::Full | Self::Dropped(_) => ordinary,
+        }
+    }
 }
 
 /// How long each side may take.
@@ -80,10 +93,7 @@ impl TransferTimes<'_> {
 
     /// How long the receiver may take to take some more.
     fn write_time(&self) -> Duration {
-        match self.demand() {
-            Demand::Answered(most) => self.write.min(most),
-            Demand::Full | Demand::Dropped(_) => self.write,
-        }
+        self.demand().limit(self.write)
     }
 
     /// Runs `work`; how long it took, if `pace` demands a rate.

@@ -162,17 +162,18 @@ pub(crate) struct ResponseProgress {
     pub(crate) received_bytes: u64,
 }
 
-/// Reads the response and passes it on, interim ones included.
+/// Waits for the head of the final response, and passes interim ones on; `None` after a 101. What the client
+/// gets of that head is in `memory.out`, for [`deliver`].
 ///
 /// # Errors
 /// Which side has failed, and why; `progress` tells how far the response got.
-pub(crate) async fn respond(
+pub(super) async fn await_final(
     context: &ResponseContext<'_>,
     upstream: &mut StreamReader<'_>,
     client: &mut StreamWriter<'_>,
     memory: &mut ResponseMemory<'_>,
     progress: &mut ResponseProgress,
-) -> Result<(), ExchangeFailure> {
+) -> Result<Option<Delivery>, ExchangeFailure> {
     let write_timeout = context.plan.http.send_timeout;
     let mut interims = 0;
     let delivery = loop {
@@ -212,12 +213,12 @@ pub(crate) async fn respond(
             client.flush(write_timeout).await.map_err(client_left)?;
         }
         if progress.switched {
-            return Ok(());
+            return Ok(None);
         }
     };
     progress.delivery = Some(delivery);
     progress.head_at = Some(context.core.clock.elapsed());
-    deliver(context, upstream, client, memory, progress, delivery).await
+    Ok(Some(delivery))
 }
 
 /// Decides on the head that was read, and renders what the client gets of it into `memory.out`.
@@ -338,7 +339,10 @@ async fn read_head(
 }
 
 /// Sends the head in `memory.out`, with as much of the body as is there, and then the rest.
-async fn deliver(
+///
+/// # Errors
+/// Which side has failed, and why; `progress` tells how far the response got.
+pub(super) async fn deliver(
     context: &ResponseContext<'_>,
     upstream: &mut StreamReader<'_>,
     client: &mut StreamWriter<'_>,
