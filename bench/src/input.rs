@@ -124,6 +124,7 @@ pub fn upstream() -> Upstream {
             priority: 0,
             backup: false,
             max_connections: 0,
+            max_requests: 0,
         }],
         queue: UpstreamQueue { size: 0, timeout: Duration::ZERO, status: QueueStatus::Unavailable },
         balance: Balance { method: BalanceMethod::RoundRobin, hash_key: None, slow_start: None },

@@ -1,4 +1,4 @@
-//! How much the nodes of an upstream take: `max_connections` and `queue`.
+//! How much the nodes of an upstream take: `max_connections`, `max_requests` and `queue`.
 
 use crate::check::context::Check;
 use crate::model::{Node, QueueStatus, UpstreamQueue};
@@ -8,10 +8,11 @@ impl Check<'_> {
     pub(super) fn queue(&mut self, raw: &Raw, nodes: &[Node]) -> UpstreamQueue {
         let absent = raw.absent_table("queue");
         let table = raw.table("queue").unwrap_or(&absent);
-        let limited = nodes.iter().any(|node| node.max_connections > 0);
-        if !limited && !nodes.is_empty() && raw.has("queue") && !raw.is_broken("max_connections") {
+        let limited = nodes.iter().any(|node| node.connections_limit() > 0);
+        let broken = raw.is_broken("max_connections") || raw.is_broken("max_requests");
+        if !limited && !nodes.is_empty() && raw.has("queue") && !broken {
             let message = "nothing is waited for: no node has a limit";
-            let help = "set `max_connections`, or take `queue` out";
+            let help = "set `max_connections` or `max_requests`, or take `queue` out";
             self.error(raw.at("queue"), raw.path("queue"), message, help);
         }
         let status = match table.int("status") {

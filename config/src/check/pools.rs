@@ -35,7 +35,7 @@ impl Check<'_> {
             let help = "set `tls.server_name`, or `pass_host` to \"node\" or \"rewrite\"";
             return self.error(place, path, message, help);
         }
-        let limits = upstream.nodes.iter().map(|node| node.max_connections);
+        let limits = upstream.nodes.iter().map(|node| node.connections_limit());
         if let Some(limit) = limits.filter(|limit| (1..pool.min_idle).contains(limit)).min() {
             let message = format!("a node takes {limit} connections of all cores together");
             let help = Some("set `min_idle` lower, or `max_connections` higher".to_owned());

@@ -84,10 +84,20 @@ impl Check<'_> {
                             wrong.help("give it more weight"),
                         );
                     }
-                    let RawNode { place, weight, priority, backup, max_connections, .. } = *written;
+                    let RawNode { place, weight, priority, backup, .. } = *written;
                     let max_connections =
-                        max_connections.unwrap_or_else(|| raw.int("max_connections"));
-                    nodes.push(Node { place, address, weight, priority, backup, max_connections });
+                        written.max_connections.unwrap_or_else(|| raw.int("max_connections"));
+                    let max_requests =
+                        written.max_requests.unwrap_or_else(|| raw.int("max_requests"));
+                    nodes.push(Node {
+                        place,
+                        address,
+                        weight,
+                        priority,
+                        backup,
+                        max_connections,
+                        max_requests,
+                    });
                 }
                 Err(wrong) => self.wrong(written.place, &*written.field, wrong),
             }

@@ -2,7 +2,7 @@
 
 use crate::defaults;
 use crate::describe::key::{Fallback, Key, Kind, Table, Words, flag, optional, required, with};
-use crate::describe::limits::NODE_MAX_CONNECTIONS;
+use crate::describe::limits::{NODE_MAX_CONNECTIONS, NODE_MAX_REQUESTS};
 use crate::describe::refused;
 use crate::model::{BalanceMethod, HashOn};
 use crate::words::Word;
@@ -69,6 +69,7 @@ pub(super) static NODE: Table = Table {
             "Asked only if no other is left: a priority below all that are written.",
         ),
         NODE_MAX_CONNECTIONS,
+        NODE_MAX_REQUESTS,
     ],
     refused: refused::IN_NODES,
 };

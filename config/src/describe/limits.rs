@@ -20,12 +20,26 @@ pub(super) const NODE_MAX_CONNECTIONS: Key = optional(
     "Connections to this node; 0 is no limit.",
 );
 
+pub(super) const MAX_REQUESTS: Key = with(
+    "max_requests",
+    Kind::Int(0, CONNECTIONS_MAX),
+    Fallback::Int(0),
+    "Requests at each node at once, those of all cores together (queue.md); 0 is no limit.",
+);
+
+pub(super) const NODE_MAX_REQUESTS: Key = optional(
+    "max_requests",
+    Kind::Int(0, CONNECTIONS_MAX),
+    "that of the upstream",
+    "Requests at this node at once; 0 is no limit.",
+);
+
 pub(super) const QUEUE: Key = optional(
     "queue",
     Kind::Table(&QUEUE_TABLE),
     "its defaults",
     "Requests that wait while every node has as many connections as it takes. Needs \
-                 `max_connections`.",
+                 `max_connections` or `max_requests`.",
 );
 
 static QUEUE_TABLE: Table = Table {

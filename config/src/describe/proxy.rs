@@ -7,7 +7,7 @@ use crate::describe::checks::CHECKS;
 use crate::describe::key::{
     Fallback, Key, Kind, Table, Words, flag, optional, required, seconds, with,
 };
-use crate::describe::limits::{MAX_CONNECTIONS, QUEUE};
+use crate::describe::limits::{MAX_CONNECTIONS, MAX_REQUESTS, QUEUE};
 use crate::describe::refused;
 use crate::describe::retry::{
     RETRIES, RETRY_BUDGET, RETRY_BUFFER, RETRY_NON_IDEMPOTENT, RETRY_ON, RETRY_TIMEOUT,
@@ -71,6 +71,7 @@ pub(super) static UPSTREAMS: Table = Table {
             "The `Host` of \"rewrite\".",
         ),
         MAX_CONNECTIONS,
+        MAX_REQUESTS,
         QUEUE,
         RETRIES,
         RETRY_TIMEOUT,

@@ -29,9 +29,8 @@ pub(super) fn node_table(node: &Node) -> String {
         (false, 0) => String::new(),
         (false, priority) => format!(", priority = {priority}"),
     };
-    let limit = match node.max_connections {
-        0 => String::new(),
-        limit => format!(", max_connections = {limit}"),
-    };
+    let limits = [("connections", node.max_connections), ("requests", node.max_requests)];
+    let limits = limits.into_iter().filter(|(_, limit)| *limit > 0);
+    let limit: String = limits.map(|(of, limit)| format!(", max_{of} = {limit}")).collect();
     format!("{{ host = {}, {port}weight = {}{rank}{limit} }}", text(&host), node.weight)
 }

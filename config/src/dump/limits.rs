@@ -6,7 +6,7 @@ use crate::values::duration_text;
 
 /// The limits of the nodes stand with the nodes.
 pub(super) fn dump_queue(out: &mut Writer, upstream: &Upstream) {
-    if upstream.nodes.iter().all(|node| node.max_connections == 0) {
+    if upstream.nodes.iter().all(|node| node.connections_limit() == 0) {
         return;
     }
     let UpstreamQueue { size, timeout, status } = upstream.queue;

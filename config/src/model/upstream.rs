@@ -115,6 +115,18 @@ pub struct Node {
     pub backup: bool,
     /// Connections to it, of all cores together; 0 is no limit.
     pub max_connections: u32,
+    /// Requests at it at once, of all cores together; 0 is no limit.
+    pub max_requests: u32,
+}
+
+impl Node {
+    /// Connections that both limits leave, since an HTTP/1.1 connection carries one request at a time; 0 is no
+    /// limit.
+    #[must_use]
+    pub fn connections_limit(&self) -> u32 {
+        let limits = [self.max_connections, self.max_requests];
+        limits.into_iter().filter(|limit| *limit > 0).min().unwrap_or(0)
+    }
 }
 
 /// Where a node is.

@@ -100,6 +100,7 @@ pub(crate) struct RawNode {
     pub(crate) priority: i32,
     pub(crate) backup: bool,
     pub(crate) max_connections: Option<u32>,
+    pub(crate) max_requests: Option<u32>,
 }
 
 /// A value of the right type.

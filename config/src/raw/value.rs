@@ -448,6 +448,7 @@ impl Reader<'_> {
                     priority: 0,
                     backup: false,
                     max_connections: None,
+                    max_requests: None,
                 });
             }
             return if nodes.len() < map.len() { Value::Broken } else { Value::Nodes(nodes) };
@@ -476,6 +477,7 @@ impl Reader<'_> {
                 priority: node.int("priority"),
                 backup: node.flag("backup"),
                 max_connections: node.int_given("max_connections"),
+                max_requests: node.int_given("max_requests"),
             });
         }
         if nodes.len() < array.len() { Value::Broken } else { Value::Nodes(nodes) }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ferrule_config::model::{QueueStatus, UpstreamQueue};
+use ferrule_config::model::{Node, QueueStatus, UpstreamQueue};
 use ferrule_config::{Draft, Problems, read_text};
 
 fn draft(upstream: &str) -> Result<Draft, Problems> {
@@ -42,6 +42,23 @@ fn a_node_has_its_own_limit_or_that_of_its_upstream() {
     let dump = given.config.dump();
     let again = read_text(Path::new("/etc/ferrule.toml"), dump.clone(), &|_| None).unwrap();
     assert_eq!((again.config.upstreams[0].queue, limits(&again)), (wanted, vec![1]), "{dump}");
+}
+
+/// A connection carries one request at a time, so that the smaller limit decides.
+#[test]
+fn requests_and_connections_are_limited_alike() {
+    let listed = "nodes = [{ host = 'a' }, { host = 'b', max_requests = 9 }, { host = 'c', max_connections = 2 }, \
+                  { host = 'd', max_requests = 0 }]\nmax_requests = 4\nqueue = { size = 1 }\n";
+    let limits = |draft: &Draft| -> Vec<u32> {
+        draft.config.upstreams[0].nodes.iter().map(Node::connections_limit).collect()
+    };
+    let given = draft(listed).unwrap();
+    assert_eq!(limits(&given), [4, 9, 2, 0]);
+    let dump = given.config.dump();
+    let again = read_text(Path::new("/etc/ferrule.toml"), dump.clone(), &|_| None).unwrap();
+    assert_eq!(limits(&again), [4, 9, 2, 0], "{dump}");
+    let both = draft("nodes = { 'a' = 1 }\nmax_connections = 7\nmax_requests = 9\n").unwrap();
+    assert_eq!(limits(&both), [7]);
 }
 
 #[test]

@@ -50,6 +50,13 @@ pub enum EventKind {
         /// Nodes that may be asked as far as their weight and the operator say.
         eligible: usize,
     },
+    /// A route's circuit: whether the upstream is asked for it.
+    Circuit {
+        /// The route's id.
+        route: Box<str>,
+        /// For so many seconds it is not; `None` if the circuit has recovered.
+        broken_seconds: Option<u32>,
+    },
 }
 
 /// An event with its number; numbers go up by one, and by more where events were lost.

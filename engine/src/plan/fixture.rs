@@ -70,6 +70,7 @@ pub(crate) fn upstream(pass_host: PassHost, scheme: Scheme) -> Upstream {
         priority: 0,
         backup: false,
         max_connections: 0,
+        max_requests: 0,
     };
     Upstream {
         place: Default::default(),

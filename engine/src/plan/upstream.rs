@@ -68,7 +68,7 @@ impl UpstreamPlan {
             .nodes
             .iter()
             .map(|node| NodePlan {
-                max_connections: node.max_connections,
+                max_connections: node.connections_limit(),
                 ..NodePlan::build(&node.address, node.weight, upstream.scheme)
             })
             .collect();

@@ -11,6 +11,7 @@ use ferrule_tests::{
 };
 use serde_json::Value;
 
+use crate::events;
 use crate::observe::ctl;
 
 const CONFIG: &str = r#"
@@ -164,6 +165,17 @@ on_both_drivers! {
         let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
         assert_eq!(lines("the circuit of a route is broken"), 3, "{log}");
         assert_eq!(lines("the circuit of a route has recovered"), 1, "{log}");
+        // And whoever listens was told the same.
+        let mut events = events::reader(scratch.path(), 10);
+        let all: Vec<_> = (0..4).map(|_| events::line(&mut events)).collect();
+        let told = |event: &Value| {
+            assert_eq!((&event["route"], &event["upstream"]), (&"one".into(), &"far".into()), "{event}");
+            (event["change"].as_str().unwrap_or_default().to_owned(), event["broken_for_s"].as_u64())
+        };
+        let broken = |seconds| ("circuit-broken".to_owned(), Some(seconds));
+        let recovered = ("circuit-recovered".to_owned(), None);
+        let wanted = [broken(2), broken(3), recovered, broken(2)];
+        assert_eq!(all.iter().map(told).collect::<Vec<_>>(), wanted);
     }
 
     /// A service's breaker is that of each of its routes that has none of its own; and a node that cannot be reached

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use ferrule_tests::raw::Line;
 use ferrule_tests::{
-    Authority, Conversation, Dial, Driver, Gateway, PATIENCE, Setup, now, on_both_drivers, raw,
-    scratch,
+    Authority, Conversation, Dial, Gateway, PATIENCE, Setup, now, on_both_drivers, raw, scratch,
 };
 use rustls::version::TLS13;
 

@@ -37,14 +37,15 @@ fn say(dir: &Path, command: &Value) -> BufReader<UnixStream> {
     BufReader::new(stream)
 }
 
-fn line(reader: &mut BufReader<UnixStream>) -> Value {
+/// The next line.
+pub(super) fn line(reader: &mut BufReader<UnixStream>) -> Value {
     let mut line = String::new();
     reader.read_line(&mut line).expect("a line");
     serde_json::from_str(&line).expect("JSON")
 }
 
 /// A reader of events, from now on and so many before.
-fn reader(dir: &Path, last: usize) -> BufReader<UnixStream> {
+pub(super) fn reader(dir: &Path, last: usize) -> BufReader<UnixStream> {
     let mut reader = say(dir, &json!({ "command": "events", "last": last }));
     assert_eq!(line(&mut reader)["ok"], true);
     reader

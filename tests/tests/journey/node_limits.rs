@@ -283,6 +283,19 @@ on_both_drivers! {
         assert_eq!(status(&mut first), 200);
     }
 
+    /// Whatever a node takes of connections, it gets no more requests than it takes of those.
+    fn requests_are_limited_like_connections(driver) {
+        let (scratch, go) = (scratch(), Arc::new(AtomicBool::new(false)));
+        let upstream = Upstream::plain(held(&go));
+        let lines = "max_connections = 9\nmax_requests = 2\nqueue.timeout = 60\n";
+        let gateway = setup(scratch.path(), driver, 2, &(nodes(&[upstream.port]) + lines)).start();
+        let mut clients: Vec<_> = (0..5).map(|_| ask(&gateway)).collect();
+        assert!(waiting(&gateway, 3.0) && until(|| upstream.seen().len() == 2));
+        assert_eq!(upstream_of(scratch.path())["nodes"][0]["max_connections"], 2);
+        go.store(true, Ordering::SeqCst);
+        assert!(clients.iter_mut().all(|client| status(client) == 200));
+    }
+
     /// A client that leaves makes room in the queue, and its request is never sent.
     fn a_client_that_leaves_waits_no_longer(driver) {
         let (scratch, go) = (scratch(), Arc::new(AtomicBool::new(false)));

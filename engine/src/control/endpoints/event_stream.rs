@@ -109,5 +109,13 @@ fn event_json(event: &NumberedEvent) -> Value {
             "healthy": healthy,
             "eligible": eligible,
         }),
+        EventKind::Circuit { route, broken_seconds } => json!({
+            "number": number,
+            "at": at,
+            "upstream": upstream,
+            "route": route,
+            "change": if broken_seconds.is_some() { "circuit-broken" } else { "circuit-recovered" },
+            "broken_for_s": broken_seconds,
+        }),
     }
 }
