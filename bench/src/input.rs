@@ -11,6 +11,7 @@ use ferrule_config::model::{
 };
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
+use ferrule_engine::exchange::rewritten::Rewritten;
 use ferrule_engine::exchange::{Admission, ConnectionView, Scratch, admit};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
 use ferrule_engine::plan::attempts::AttemptRecord;
@@ -58,14 +59,23 @@ pub fn route(uri: UriPattern) -> Route {
         hosts: Vec::new(),
         uris: vec![uri],
         methods: Vec::new(),
+        limits: Vec::new(),
         priority: 0,
-        upstream: 0,
+        upstream: Some(0),
         strip_prefix: None,
         timeout: None,
         client_max_body_size: None,
         breaker: None,
+        answer: None,
+        response: Vec::new(),
+        cors: None,
+        rewrite: None,
+        redirect: None,
+        split: Vec::new(),
         when: None,
+        captures: Vec::new(),
         clients: Vec::new(),
+        refuse: Vec::new(),
         headers: Vec::new(),
     }
 }
@@ -88,6 +98,7 @@ pub fn config() -> Config {
         file: "ferrule.toml".into(),
         http: Http {
             forwarded: Forwarded { enabled: true, trusted: Vec::new() },
+            real_ip: None,
             answers: Answers::default(),
             pacing: Pacing::default(),
             ..defaults.http
@@ -96,6 +107,7 @@ pub fn config() -> Config {
         listens: vec![Listen {
             proxy_protocol: None,
             mtls_routes: None,
+            https_port: None,
             place: Default::default(),
             address_place: Default::default(),
             address: ([127, 0, 0, 1], 9080).into(),
@@ -155,6 +167,7 @@ pub struct Connection {
     session: SessionFacts,
     client: ClientIdentity,
     identity_block: Vec<u8>,
+    rewritten: Rewritten,
     log_parts: Option<FixedParts>,
     forwarded: ForwardedFields,
 }
@@ -172,6 +185,7 @@ impl Connection {
         let client = ClientIdentity::of(chain, verdict, &plan.wanted);
         let facts = ConnectionFacts {
             proxied: None,
+            replaced: None,
             remote_addr: "192.0.2.7".to_owned(),
             remote_port: "4711".to_owned(),
             server_addr: "192.0.2.1".to_owned(),
@@ -196,6 +210,7 @@ impl Connection {
             session,
             client,
             identity_block: Vec::new(),
+            rewritten: Rewritten::default(),
             log_parts: None,
             forwarded,
         };
@@ -241,6 +256,7 @@ impl Connection {
             target: Some(&admission.target),
             host: &self.scratch.host,
             path: &self.scratch.path,
+            captures: Some(&self.scratch.captures),
             route_id: &self.plan.route(admission.route).id,
         };
         Facts { request: Some(request), ..self.connection_facts() }
@@ -285,6 +301,7 @@ impl Connection {
             node,
             identity_block: &self.identity_block,
             forwarded: &self.forwarded,
+            rewritten: &self.rewritten,
             keep_alive: true,
         };
         out.clear();

@@ -84,6 +84,16 @@ pub(crate) const RETRIES_MAX_BY_DEFAULT: usize = 2;
 pub(crate) const MAX_BREAKER_SEC: i64 = 300;
 /// APISIX's, of failures and of successes.
 pub(crate) const BREAKER_COUNT: i64 = 3;
+/// APISIX's, of `cors`, in seconds.
+pub(crate) const CORS_MAX_AGE: i64 = 5;
+/// APISIX's `ret_code`.
+pub(crate) const REDIRECT_STATUS: i64 = 302;
+/// nginx's, of a `return` with a text.
+pub(crate) const RETURN_STATUS: i64 = 200;
+/// Of bodies in the configuration: nginx's `default_type`, with the encoding that a file of TOML has.
+pub(crate) const CONTENT_TYPE: &str = "text/plain; charset=utf-8";
+/// APISIX's.
+pub(crate) const SPLIT_WEIGHT: i64 = 1;
 /// Envoy's `max_pending_requests`.
 pub(crate) const QUEUE_SIZE: i64 = 1_024;
 /// As HAProxy's `timeout queue`, which is its time to connect unless it is set.
@@ -148,3 +158,12 @@ pub(crate) const RETRY_PERCENT: i64 = 20;
 pub(crate) const RETRY_BUFFER: u64 = 64 * 1_024;
 /// Envoy's 3: where there are few requests, each counts.
 pub(crate) const RETRY_MIN_PER_SECOND: i64 = 3;
+
+/// `client.addrs_message`: APISIX's.
+pub(crate) const ADDRS_MESSAGE: &str = "Your IP address is not allowed";
+
+/// `request_id.header_name`: APISIX's.
+pub(crate) const REQUEST_ID_HEADER: &str = "X-Request-Id";
+/// `request_id.range_id.char_set`: APISIX's.
+pub(crate) const RANGE_ID_CHARS: &str =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";

@@ -17,6 +17,7 @@
 
 mod attributes;
 mod check;
+mod cipher_list;
 mod client_match;
 mod credential;
 mod defaults;
@@ -35,12 +36,15 @@ mod schema;
 mod source;
 mod syntax;
 mod uri_pattern;
+pub mod uri_template;
 mod values;
 mod variable_lookup;
 mod variables;
 mod words;
 
+pub mod capture_pattern;
 pub mod model;
+pub mod openssl_ciphers;
 pub mod pattern;
 pub mod problem;
 pub mod template;

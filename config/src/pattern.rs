@@ -146,7 +146,7 @@ fn rules(ignore_case: bool) -> syntax::Config {
 }
 
 /// The parser's last line says what is wrong.
-fn explain(text: &str, error: &str) -> Wrong {
+pub(crate) fn explain(text: &str, error: &str) -> Wrong {
     let cause = error.lines().last().unwrap_or_default();
     let cause = cause.strip_prefix("error: ").unwrap_or(cause);
     let wrong = Wrong::new(format!("`{text}` is not a regular expression here: {cause}"));

@@ -3,7 +3,7 @@
 use crate::describe::foreign_keys::{FOREIGN_KEYS, Here};
 use crate::describe::{Fallback, Key, Kind, Need, ROOT, Refused, Table, Why};
 use crate::template::{Scope, Variable};
-use crate::values::{duration_text, size_text};
+use crate::values::{duration_text, size_text, thousandths_text};
 
 /// What stands in front of the tables.
 const INTRODUCTION: &str = "\
@@ -111,6 +111,9 @@ fn kind(kind: Kind) -> String {
         Kind::Int(min, max) => format!("number, {min} to {max}"),
         Kind::Ints(min, max) => format!("list of numbers, {min} to {max}"),
         Kind::AutoInt(min, max) => format!("`\"auto\"` or number, {min} to {max}"),
+        Kind::Decimal(min, max) => {
+            format!("number, {} to {}", thousandths_text(min), thousandths_text(max))
+        }
         Kind::Duration | Kind::Skew => "duration".to_owned(),
         Kind::Seconds => "duration or seconds".to_owned(),
         Kind::Size(min, max) => format!("size, {} to {}", size_text(min), size_text(max)),

@@ -82,6 +82,10 @@ fn of_kind(kind: Kind, tables: &mut Map<String, Value>) -> Value {
         Kind::AutoInt(min, max) => {
             json!({ "anyOf": [integer(min, max), { "const": "auto" }, from_env()] })
         }
+        Kind::Decimal(min, max) => {
+            let bounds = [min, max].map(|bound| bound as f64 / 1_000.0);
+            json!({ "type": "number", "minimum": bounds[0], "maximum": bounds[1] })
+        }
         Kind::Seconds => {
             json!({ "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, duration()] })
         }

@@ -149,6 +149,10 @@ pub enum Variable {
     Connection,
     /// `$connection_requests`: requests on this connection so far.
     ConnectionRequests,
+    /// `$capture_NAME`: a named part of a value, found by the conditions of the route
+    Capture(String),
+    /// `$uri_param_NAME`: a parameter of the route's path
+    UriParam(String),
     /// `$cookie_NAME`: the first cookie of this name
     Cookie(String),
     /// `$host`: the request's host, lower case, without port.
@@ -253,6 +257,8 @@ pub enum Variable {
     SslClientSpiffeId,
     /// `$ssl_client_spki_sha256`
     SslClientSpkiSha256,
+    /// `$ssl_client_x5t_s256`
+    SslClientX5tS256,
     /// `$ssl_client_v_end`
     SslClientVEnd,
     /// `$ssl_client_v_remain`: per request.

@@ -96,6 +96,23 @@ pub(crate) fn size_text(bytes: u64) -> String {
     bytes.to_string()
 }
 
+/// A decimal number in thousandths: at most three digits behind its point, and no sign.
+pub(crate) fn thousandths(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || part.len() > 3 || !digits(whole) || !digits(part) {
+        return None;
+    }
+    let part = format!("{part:0<3}").parse::<u64>().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000)?.checked_add(part)
+}
+
+/// A number as [`thousandths`] reads it.
+pub(crate) fn thousandths_text(number: u64) -> String {
+    let text = format!("{}.{:03}", number / 1_000, number % 1_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// A number as Lua reads most of them: decimal, with a point and an exponent if need be.
 #[must_use]
 pub fn number(text: &[u8]) -> Option<f64> {
@@ -214,6 +231,26 @@ mod tests {
         }
         for text in ["0", "1000", "32k", "1m", "3g"] {
             assert_eq!(size_text(size(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn decimals() {
+        for (text, number) in [
+            ("0", 0),
+            ("0.1", 100),
+            ("1.5", 1_500),
+            ("10", 10_000),
+            ("0.001", 1),
+            ("20.05", 20_050),
+        ] {
+            assert_eq!(thousandths(text), Some(number), "{text}");
+            assert_eq!(thousandths_text(number), text);
+        }
+        for bad in
+            ["", ".", ".5", "-1", "+1", "1e3", "0.0001", "1.5.0", "inf", "99999999999999999999"]
+        {
+            assert_eq!(thousandths(bad), None, "{bad}");
         }
     }
 

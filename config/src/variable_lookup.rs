@@ -29,6 +29,16 @@ impl Variable {
         if let Some(cookie) = name.strip_prefix("cookie_").filter(is_name) {
             return Some(Self::Cookie(cookie.to_owned()));
         }
+        let is_plain = |rest: &&str| {
+            !rest.is_empty()
+                && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        if let Some(param) = name.strip_prefix("uri_param_").filter(is_plain) {
+            return Some(Self::UriParam(param.to_owned()));
+        }
+        if let Some(part) = name.strip_prefix("capture_").filter(is_plain) {
+            return Some(Self::Capture(part.to_owned()));
+        }
         let attribute = name.strip_prefix("ssl_client_s_dn_")?;
         (is_attribute(attribute) || is_dotted(attribute))
             .then(|| Self::SslClientSDnAttribute(attribute.to_owned()))
@@ -39,9 +49,11 @@ impl Variable {
     pub fn name(&self) -> String {
         let member = match self {
             Self::Arg(member)
+            | Self::Capture(member)
             | Self::Cookie(member)
             | Self::Http(member)
-            | Self::SslClientSDnAttribute(member) => member.as_str(),
+            | Self::SslClientSDnAttribute(member)
+            | Self::UriParam(member) => member.as_str(),
             _ => "",
         };
         let listed = self.listed().map_or("", |listed| listed.name);
@@ -68,6 +80,7 @@ impl Variable {
             self,
             Self::Arg(_)
                 | Self::Args
+                | Self::Capture(_)
                 | Self::Cookie(_)
                 | Self::Host
                 | Self::Http(_)
@@ -80,6 +93,7 @@ impl Variable {
                 | Self::Traceparent
                 | Self::Tracestate
                 | Self::Uri
+                | Self::UriParam(_)
         )
     }
 
@@ -131,9 +145,11 @@ mod tests {
         for listed in Variable::ALL {
             let name = match listed.variable {
                 Variable::Arg(_) => "arg_page",
+                Variable::Capture(_) => "capture_tenant",
                 Variable::Cookie(_) => "cookie_id",
                 Variable::Http(_) => "http_user_agent",
                 Variable::SslClientSDnAttribute(_) => "ssl_client_s_dn_cn",
+                Variable::UriParam(_) => "uri_param_id",
                 _ => listed.name,
             };
             let variable = Variable::parse(name).unwrap();

@@ -40,6 +40,12 @@ impl Variable {
             "bytes sent to the client, head and body",
         ),
         listed(
+            "capture_",
+            Self::Capture(String::new()),
+            Scope::Request,
+            "a part of a value that an expression in `vars` of the route names, as `(?<NAME>[a-z]+)`",
+        ),
+        listed(
             "connection",
             Self::Connection,
             Scope::Connection,
@@ -317,6 +323,12 @@ impl Variable {
             "`SUCCESS`, `NONE` or `FAILED:reason`",
         ),
         listed(
+            "ssl_client_x5t_s256",
+            Self::SslClientX5tS256,
+            Scope::Connection,
+            "SHA-256 of the certificate in base64url, as `x5t#S256` of a token has it (RFC 8705)",
+        ),
+        listed(
             "ssl_client_xfcc",
             Self::SslClientXfcc,
             Scope::Connection,
@@ -434,5 +446,11 @@ impl Variable {
                  the status that the client gets if no other follows; `-` if the client was the reason",
         ),
         listed("uri", Self::Uri, Scope::Request, "the path, normalised"),
+        listed(
+            "uri_param_",
+            Self::UriParam(String::new()),
+            Scope::Request,
+            "a parameter of the route's path (`:NAME` and `*NAME`), as the normalised path has it",
+        ),
     ];
 }

@@ -11,6 +11,7 @@
 //! | 3 | [`exchange`] | decides what happens to one request and its response | `wire`, `identity`, `plan` |
 //! | 4 | [`tls`] | rustls settings per server name and per upstream | `config`, `plan`, `identity` |
 //! | 4 | [`health`] | which nodes of an upstream are asked: set aside, asked again, brought back | `config`, `plan`, `exchange`, `wire` |
+//! | 4 | [`limits`] | how many requests of one key may go on, counted over all cores | `config`, `plan`, `exchange` |
 //! | 4 | [`report`] | turns one finished exchange into one log line and a few counters | `plan`, `exchange` |
 //! | 5 | [`setup`] | turns a file into one generation (plan and TLS settings), or lists every problem | all above |
 //! | 6 | `shell` | the data cores, on monoio | all above |
@@ -31,7 +32,10 @@
 //! | TLS handshake | `shell/client/handshake.rs` | `tls/server.rs`, `identity/verify/chain.rs` |
 //! | the client's identity | `shell/client/route_identity.rs` | `identity/client/client_identity.rs`, `plan/access.rs` |
 //! | request head | `shell/client/connection.rs` | `wire/head.rs`, `wire/framing.rs` |
+//! | its id, and its client's address | `shell/request/serve.rs` | `exchange/mark.rs`, `exchange/real_ip.rs` |
 //! | admission and route | `shell/request/serve.rs` | `exchange/request.rs`, `plan/route.rs` |
+//! | the route's demands | `shell/request/serve.rs` | `exchange/permit.rs`, `exchange/demands.rs` |
+//! | limits of its route | `shell/request/limit_steps.rs` | `limits/window.rs`, `limits/bucket.rs`, `limits/concurrency.rs` |
 //! | upstream head | `shell/request/attempt.rs` | `exchange/rewrite.rs`, `plan/template.rs` |
 //! | choosing a node, retries | `shell/request/forward.rs`, `shell/request/tries.rs` | `exchange/balance/mod.rs`, `exchange/retry.rs`, `exchange/retry_budget.rs` |
 //! | waiting for a connection | `shell/request/place_wait.rs`, `shell/state/place_queue.rs` | `health/node_places.rs`, `health/waits.rs` |
@@ -48,6 +52,7 @@
 pub mod exchange;
 pub mod health;
 pub mod identity;
+pub mod limits;
 pub mod plan;
 pub mod report;
 pub mod setup;

@@ -1,4 +1,4 @@
-//! `http.error_pages`, `http.traceparent`, `global_rules.request_id`, and how slow peers may be.
+//! `http.error_pages`, `http.traceparent`, and how slow peers may be.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -29,22 +29,6 @@ impl Check<'_> {
             grace: http.duration("min_rate_grace"),
             connections_per_address: http.int("connections_per_address"),
         }
-    }
-
-    /// One name for the whole file: answers that no route gave have an id as well.
-    fn request_id(&mut self, root: &Raw) -> Option<String> {
-        let mut found: Option<String> = None;
-        for rule in root.tables("global_rules") {
-            let Some(text) = rule.text("request_id") else { continue };
-            let path = rule.path("request_id");
-            if found.is_some() {
-                let wrong = Wrong::new("a second rule gives requests an id");
-                self.wrong(text.place, path, wrong.help("name the header in one rule"));
-            } else if self.changeable(&text.text, text.place, &path) {
-                found = Some(text.text);
-            }
-        }
-        found
     }
 
     fn error_pages(&mut self, http: &Raw) -> Vec<ErrorPage> {

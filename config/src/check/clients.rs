@@ -4,6 +4,7 @@ use crate::check::context::Check;
 use crate::client_match;
 use crate::model::{
     ClientAuth, ClientLists, ClientMatch, ClientRule, ClientTerm, ClientVerify, OnRevoke, Reject,
+    Satisfy,
 };
 use crate::pattern::Pattern;
 use crate::place::Place;
@@ -151,14 +152,17 @@ impl Check<'_> {
     fn client_rule(&mut self, raw: &Raw) -> ClientRule {
         let lists = self.client_lists(raw);
         let trust = self.trust(raw);
-        let required =
-            raw.word::<ClientVerify>("verify").is_some() || raw.has("allow") || trust.is_some();
-        let says_nothing = ["verify", "allow", "deny", "ca"].iter().all(|key| !raw.has(key));
-        if says_nothing {
-            let help = "set `verify = \"on\"`, `allow`, `deny` or `ca`";
+        let addresses = self.address_demand(raw);
+        let cnf_header = self.cnf_header(raw);
+        let demands = ["verify", "allow", "ca", "cnf_header"].iter().any(|key| raw.has(key));
+        let others = ["deny", "allow_addrs", "deny_addrs"];
+        if !demands && others.iter().all(|key| !raw.has(key)) {
+            let help = "set `verify = \"on\"`, `allow`, `deny`, `ca`, `allow_addrs`, `deny_addrs` or `cnf_header`";
             self.error(raw.place, &*raw.field, "this table asks for nothing", help);
         }
-        ClientRule { place: raw.place, required, lists, trust }
+        let satisfy = self.satisfy(raw, demands);
+        let required = demands && satisfy == Satisfy::All;
+        ClientRule { place: raw.place, required, lists, trust, addresses, satisfy, cnf_header }
     }
 
     /// Authorities of its own.
@@ -194,7 +198,7 @@ impl Check<'_> {
     /// A table with authorities of its own must not take the place of what another one demands: its
     /// `allow` would hold for other people of the same names.
     pub(super) fn trusts_agree(&mut self, above: &[ClientRule], own: &[ClientRule]) {
-        let mut demand = above.iter().find(|rule| rule.required);
+        let mut demand = above.iter().find(|rule| rule.asks_for_certificate());
         for rule in own {
             if let (Some(demand), true) = (demand, rule.trust.is_some()) {
                 let line = self.problems.position(demand.place).line;
@@ -205,7 +209,7 @@ impl Check<'_> {
                 let help = "leave `ca` out here, or say `ca` and lists on the routes, each its own";
                 self.error(rule.place, "", &message, help);
             }
-            demand = demand.or_else(|| Some(rule).filter(|rule| rule.required));
+            demand = demand.or_else(|| Some(rule).filter(|rule| rule.asks_for_certificate()));
         }
     }
 

@@ -7,6 +7,7 @@
 use ipnet::IpNet;
 use toml::Value as Toml;
 
+use crate::check::captures::reads_captures;
 use crate::check::constants;
 use crate::check::context::Check;
 use crate::model::{Condition, Order, Test};
@@ -36,15 +37,11 @@ impl Check<'_> {
         if !networks.is_empty() {
             all.push(Condition::Test(Variable::RemoteAddr, Test::IpMatch(networks)));
         }
-        if let Some(items) = raw.items("vars") {
-            let (place, path) = (raw.at("vars"), raw.path("vars"));
-            let bare = matches!(items.first(), Some(Item::Text(text)) if !is_joint(&text.text));
-            if bare {
-                let wrong = Wrong::new("a condition stands in brackets of its own");
-                self.wrong(place, path, wrong.help("write `[[\"name\", \"==\", \"value\"]]`"));
-            } else {
-                all.extend(self.group(items, place, &path, 0));
-            }
+        all.extend(self.vars(raw));
+        if all.iter().any(reads_captures) {
+            let wrong = Wrong::new("`capture_...` is not known before there is a route");
+            let help = "ask for it in `traffic_split`, or say all of it in one expression";
+            self.wrong(raw.at("vars"), raw.path("vars"), wrong.help(help));
         }
         if all.iter().any(|condition| keeps_fingerprint_out(condition, false)) {
             let message = "this keeps nobody out: a client can change the fingerprint of its \
@@ -56,6 +53,19 @@ impl Check<'_> {
             0 | 1 => all.pop(),
             _ => Some(Condition::All(all)),
         }
+    }
+
+    /// `vars` of a table.
+    pub(super) fn vars(&mut self, raw: &Raw) -> Option<Condition> {
+        let items = raw.items("vars")?;
+        let (place, path) = (raw.at("vars"), raw.path("vars"));
+        let bare = matches!(items.first(), Some(Item::Text(text)) if !is_joint(&text.text));
+        if bare {
+            let wrong = Wrong::new("a condition stands in brackets of its own");
+            self.wrong(place, path, wrong.help("write `[[\"name\", \"==\", \"value\"]]`"));
+            return None;
+        }
+        self.group(items, place, &path, 0)
     }
 
     fn group(
@@ -91,7 +101,7 @@ impl Check<'_> {
                 let mut list = self.list(items, path, depth);
                 if list.len() == 1 { list.pop() } else { Some(Condition::All(list)) }
             }
-            _ => match expression(items) {
+            _ => match expression(items, self.in_response) {
                 Ok(condition) => {
                     self.whole_names(&condition, place, path);
                     Some(condition)
@@ -162,7 +172,9 @@ fn keeps_fingerprint_out(condition: &Condition, negated: bool) -> bool {
         Condition::Test(variable, _) => {
             let fingerprint = matches!(
                 variable,
-                Variable::SslClientFingerprint | Variable::SslClientFingerprintSha256
+                Variable::SslClientFingerprint
+                    | Variable::SslClientFingerprintSha256
+                    | Variable::SslClientX5tS256
             );
             negated && fingerprint
         }
@@ -178,7 +190,7 @@ fn not(condition: Condition) -> Condition {
 }
 
 /// `[name, value]`, `[name, operator, value]` or `[name, "!", operator, value]`.
-fn expression(items: &[Item]) -> Result<Condition, Wrong> {
+fn expression(items: &[Item], in_response: bool) -> Result<Condition, Wrong> {
     let shape = || {
         Wrong::new("this is no condition").help(
             "`[\"name\", \"==\", \"value\"]`, with `\"!\"` in front of the operator for `not`",
@@ -194,7 +206,7 @@ fn expression(items: &[Item]) -> Result<Condition, Wrong> {
         [name, bang, operator, value] if text(bang)? == "!" => (name, true, text(operator)?, value),
         _ => return Err(shape()),
     };
-    let variable = variable(&text(name)?)?;
+    let variable = variable(&text(name)?, in_response)?;
     let operator = operator.to_ascii_lowercase();
     let (opposite, operator) =
         if operator == "~=" { (true, "==") } else { (false, operator.as_str()) };
@@ -204,10 +216,16 @@ fn expression(items: &[Item]) -> Result<Condition, Wrong> {
     Ok(if negated == opposite { test } else { not(test) })
 }
 
-fn variable(name: &str) -> Result<Variable, Wrong> {
+fn variable(name: &str, in_response: bool) -> Result<Variable, Wrong> {
     if let Some(bare) = name.strip_prefix('$') {
         return Err(Wrong::new(format!("`{name}` starts with a `$`"))
             .help(format!("the name alone: \"{bare}\"")));
+    }
+    if name.starts_with("post_arg") {
+        return Err(Wrong::new(format!(
+            "`{name}` is not supported: bodies are passed on as they come"
+        ))
+        .help("ask for a header, a cookie or a query parameter (`arg_NAME`)"));
     }
     let Some(variable) = Variable::parse(name) else {
         let names = Variable::ALL.iter().map(|listed| listed.name);
@@ -218,7 +236,8 @@ fn variable(name: &str) -> Result<Variable, Wrong> {
             None => wrong.help("the reference lists every variable"),
         });
     };
-    if variable.scope() == Scope::Log || variable == Variable::RouteId {
+    let known = in_response && matches!(variable, Variable::Status | Variable::RouteId);
+    if !known && (variable.scope() == Scope::Log || variable == Variable::RouteId) {
         return Err(Wrong::new(format!("`{name}` is not known before there is a route")));
     }
     Ok(variable)

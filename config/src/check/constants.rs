@@ -81,6 +81,10 @@ fn form(variable: &Variable, text: &str) -> Result<(), String> {
         Variable::SslClientSpkiSha256 => {
             when(values::sha256_base64(text).is_some(), "it is 44 characters of base64")
         }
+        Variable::SslClientX5tS256 => {
+            let digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            when(text.len() == 43 && text.bytes().all(digit), "it is 43 characters of base64url")
+        }
         Variable::SslClientSpiffeId => {
             when(text.starts_with("spiffe://"), "it begins with \"spiffe://\"")
         }

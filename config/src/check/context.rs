@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::check::ids::Ids;
-use crate::model::{ClientAuth, FileAt, HostPattern, KeyPair, Pem, PemSource, Upstream};
+use crate::model::{
+    BodyFile, ClientAuth, FileAt, HostPattern, KeyPair, Pem, PemSource, Router, Upstream,
+};
 use crate::place::Place;
 use crate::problem::{Problem, Problems};
 use crate::raw::{Raw, Text};
+use crate::template::Variable;
 use crate::values::Wrong;
 
 /// What checking needs, and what it gathers on its way.
@@ -21,12 +24,20 @@ pub(crate) struct Check<'a> {
     pub(super) client_certs: ClientCerts,
     /// Authorities that routes have of their own.
     pub(super) trusts: Vec<ClientAuth>,
+    /// Is it a response that is spoken of, whose status is known?
+    pub(super) in_response: bool,
+    /// Where `http_to_https` leads: a port that speaks TLS.
+    pub(super) https_port: u16,
+    /// Files that are bodies of answers.
+    pub(super) body_files: Vec<BodyFile>,
     /// Every server name, and where it was first given; that of a broken object too.
     pub(super) server_names: BTreeMap<HostPattern, Place>,
     /// Identity headers as a naive reader may see their names.
     pub(super) identity_names: BTreeSet<String>,
     /// Nobody reaches a route without a verified certificate, but by an exempt path.
     pub(super) demanded_everywhere: bool,
+    /// In which order routes are looked for.
+    pub(super) router: Router,
     /// Every connection has a server name that is configured: there is no plain listener, and none that
     /// assumes a name.
     pub(super) names_decide: bool,
@@ -41,6 +52,11 @@ pub(super) struct ClientCerts {
 }
 
 impl Check<'_> {
+    /// Is the value of this variable known by now?
+    pub(super) fn is_known(&self, variable: &Variable) -> bool {
+        variable.allowed_in_headers() || (self.in_response && *variable == Variable::Status)
+    }
+
     pub(super) fn wrong(&mut self, place: Place, field: impl Into<String>, wrong: Wrong) {
         self.problems.push_at(place, field, wrong.message, wrong.help);
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::check::context::{Check, ClientCerts};
 use crate::check::ids::Ids;
-use crate::model::{ClientVerify, Config, Listen, Server};
+use crate::check::listens::tls_port;
+use crate::model::{ClientVerify, Config, Listen, Router, Server};
 use crate::problem::Problems;
 use crate::raw::Raw;
 
@@ -18,15 +19,20 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         upstream_ids: Ids::new("upstreams"),
         client_certs: ClientCerts::default(),
         trusts: Vec::new(),
+        body_files: Vec::new(),
+        https_port: 443,
+        in_response: false,
         server_names: BTreeMap::new(),
         identity_names: BTreeSet::new(),
         demanded_everywhere: false,
         names_decide: false,
+        router: Router::RadixtreeHostUri,
     };
     let identity_headers = check.identity_headers(root);
     let xfcc = check.xfcc(root);
     let servers = check.ssls(root);
     let listens = check.listens(root, &servers);
+    check.https_port = tls_port(root);
     check.named_upstreams(root.tables("upstreams"));
     let asks = |server: &Server| {
         server.client.as_ref().is_some_and(|client| client.verify != ClientVerify::Off)
@@ -40,6 +46,7 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
     let plain_or_any = |listen: &Listen| !listen.tls || listen.fallback_sni.is_some();
     check.names_decide = !listens.is_empty() && !listens.iter().any(plain_or_any);
     let http = check.http(root);
+    check.router = http.router;
     let routes = check.routes(root, &http, asked);
     Config {
         file: file.to_owned(),
@@ -51,6 +58,7 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         identity_headers,
         xfcc,
         trusts: check.trusts,
+        body_files: check.body_files,
         listens,
         servers,
         upstreams: check.upstreams,

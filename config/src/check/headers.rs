@@ -258,7 +258,7 @@ impl Check<'_> {
 
     fn header_variable(&mut self, variable: &Variable, place: Place, path: &str) {
         let name = variable.name();
-        if !variable.allowed_in_headers() {
+        if !self.is_known(variable) {
             let instead = match variable {
                 Variable::SslClientCert | Variable::SslClientRawCert => {
                     "it holds line feeds; `$ssl_client_escaped_cert` and \

@@ -11,6 +11,18 @@ use crate::raw::{Raw, Text};
 use crate::values::nearest;
 use crate::words::SslType;
 
+/// The port that clients are sent to for TLS: 443 if somebody listens there, or nobody does anywhere.
+pub(super) fn tls_port(root: &Raw) -> u16 {
+    let ports = root.tables("listen").iter().filter(|raw| raw.flag("tls"));
+    let ports = ports.filter_map(|raw| {
+        let address = raw.text("address")?;
+        let port = address.text.rsplit_once(':')?.1.parse::<u16>().ok()?;
+        (port != 0).then_some(port)
+    });
+    let ports: Vec<u16> = ports.collect();
+    if ports.contains(&443) { 443 } else { ports.first().copied().unwrap_or(443) }
+}
+
 /// An address that a listener has.
 struct Taken {
     place: Place,
@@ -101,8 +113,36 @@ impl Check<'_> {
             handshake_timeout: raw.duration("handshake_timeout"),
             fallback_sni,
             proxy_protocol: self.proxy_protocol(raw)?,
+            https_port: self.redirect_port(raw, root, tls),
             mtls_routes: raw.word("mtls_routes"),
         })
+    }
+
+    /// Where every request is sent, if it is.
+    fn redirect_port(&mut self, raw: &Raw, root: &Raw, tls: bool) -> Option<u16> {
+        let redirects = raw.flag("redirect_to_https");
+        let path = raw.path("redirect_to_https");
+        if redirects && tls {
+            let help = "take it out, or set it for a listener on port 80";
+            self.error(raw.at("redirect_to_https"), path, "this listener speaks TLS itself", help);
+        } else if redirects && raw.has("mtls_routes") {
+            let help = "every request is redirected: take `mtls_routes` out";
+            self.error(
+                raw.at("mtls_routes"),
+                raw.path("mtls_routes"),
+                "no route is asked here",
+                help,
+            );
+        } else if !redirects && raw.has("https_port") {
+            let help = "set `redirect_to_https = true`, or take it out";
+            self.error(
+                raw.at("https_port"),
+                raw.path("https_port"),
+                "the port of `redirect_to_https`",
+                help,
+            );
+        }
+        redirects.then(|| raw.int_given("https_port").unwrap_or_else(|| tls_port(root)))
     }
 
     /// Whoever connects to port 443 speaks TLS.

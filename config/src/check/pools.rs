@@ -1,7 +1,7 @@
 //! `upstreams.keepalive_pool`: connections that are kept, and those that are opened ahead of requests.
 
 use crate::check::context::Check;
-use crate::model::{KeepalivePool, PassHost, Upstream};
+use crate::model::{KeepalivePool, Node, PassHost, Upstream};
 use crate::raw::Raw;
 
 /// What the table of an upstream says.
@@ -35,7 +35,7 @@ impl Check<'_> {
             let help = "set `tls.server_name`, or `pass_host` to \"node\" or \"rewrite\"";
             return self.error(place, path, message, help);
         }
-        let limits = upstream.nodes.iter().map(|node| node.connections_limit());
+        let limits = upstream.nodes.iter().map(Node::connections_limit);
         if let Some(limit) = limits.filter(|limit| (1..pool.min_idle).contains(limit)).min() {
             let message = format!("a node takes {limit} connections of all cores together");
             let help = Some("set `min_idle` lower, or `max_connections` higher".to_owned());

@@ -2,12 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ipnet::IpNet;
-
 use crate::check::context::Check;
-use crate::model::{Expect, Forwarded, HalfClose, Http, IoDriver, Resolving, Runtime};
+use crate::model::{Expect, Forwarded, HalfClose, Http, IoDriver, Resolving, Router, Runtime};
 use crate::raw::Raw;
-use crate::values::{Wrong, client_range};
+use crate::values::Wrong;
 
 /// Runs `read` on a table of the file, or on its defaults.
 pub(super) fn with_table<T>(root: &Raw, key: &str, read: impl FnOnce(&Raw) -> T) -> T {
@@ -81,8 +79,10 @@ impl Check<'_> {
             underscores_in_headers: raw.flag("underscores_in_headers"),
             server_tokens: raw.flag("server_tokens"),
             via: self.via(raw),
+            router: raw.word("router").unwrap_or(Router::RadixtreeHostUri),
             expect: raw.word("expect").unwrap_or(Expect::Answer),
             forwarded: self.forwarded(raw),
+            real_ip: self.real_ip(raw),
             answers,
             pacing: Self::pacing(root),
         })
@@ -102,17 +102,7 @@ impl Check<'_> {
     }
 
     fn forwarded(&mut self, raw: &Raw) -> Forwarded {
-        let mut trusted: Vec<IpNet> = Vec::new();
-        for (index, text) in raw.texts("trusted_addresses").iter().enumerate() {
-            let path = format!("{}[{index}]", raw.path("trusted_addresses"));
-            match client_range(&text.text) {
-                Ok(net) if trusted.contains(&net) => {
-                    self.wrong(text.place, path, Wrong::new("this address stands here twice"));
-                }
-                Ok(net) => trusted.push(net),
-                Err(wrong) => self.wrong(text.place, path, wrong),
-            }
-        }
+        let trusted = self.networks(raw, "trusted_addresses");
         let enabled = raw.flag("forwarded_headers");
         if !enabled && !trusted.is_empty() {
             let message = "`trusted_addresses` means nothing without `forwarded_headers`";

@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 use crate::check::context::{Check, is_off};
 use crate::check::ids::Ids;
 use crate::check::reach::Asked;
+use crate::check::split::inline_upstreams;
 use crate::check::upstreams::timeout;
 use crate::host_names;
-use crate::model::{CircuitBreaker, ClientRule, HeaderOps, HostPattern, Http, Route, UriPattern};
+use crate::model::{
+    CircuitBreaker, ClientRule, Cors, HeaderOps, HostPattern, Http, Redirect, RefuseRule,
+    RequestLimit, ResponseRule, Rewrite, Route, Router, SplitRule, StaticAnswer, UriPattern,
+};
 use crate::place::Place;
 use crate::raw::Raw;
 use crate::uri_pattern;
@@ -25,7 +29,39 @@ struct Service {
     timeout: Option<Raw>,
     body_size: Option<Option<u64>>,
     breaker: Option<CircuitBreaker>,
+    /// `limits`; `None` if it has no such key.
+    limits: Option<Vec<RequestLimit>>,
+    shape: RouteShape,
+    split: Option<Vec<SplitRule>>,
     inherited: Inherited,
+}
+
+/// What a service or route makes of requests; each key as a whole.
+#[derive(Clone, Debug, Default)]
+struct RouteShape {
+    rewrite: Option<Rewrite>,
+    redirect: Option<Redirect>,
+    answer: Option<StaticAnswer>,
+    response: Option<Vec<ResponseRule>>,
+    cors: Option<Cors>,
+}
+
+impl RouteShape {
+    fn over(self, service: Option<&Self>) -> Self {
+        let Some(service) = service else { return self };
+        Self {
+            rewrite: self.rewrite.or_else(|| service.rewrite.clone()),
+            redirect: self.redirect.or_else(|| service.redirect.clone()),
+            answer: self.answer.or_else(|| service.answer.clone()),
+            response: self.response.or_else(|| service.response.clone()),
+            cors: self.cors.or_else(|| service.cors.clone()),
+        }
+    }
+
+    /// Is nothing ever sent upstream?
+    fn answers_all(&self) -> bool {
+        self.answer.is_some() || self.redirect.as_ref().is_some_and(Redirect::is_for_all)
+    }
 }
 
 /// What rules, services and routes all may hold, in this order.
@@ -33,6 +69,10 @@ struct Service {
 struct Inherited {
     headers: Vec<HeaderOps>,
     clients: Vec<ClientRule>,
+    refuse: Vec<RefuseRule>,
+    /// Of global rules alone.
+    response: Vec<ResponseRule>,
+    cors: Option<Cors>,
 }
 
 impl Inherited {
@@ -40,6 +80,9 @@ impl Inherited {
         all.fold(Self::default(), |mut joined, one| {
             joined.headers.extend(one.headers);
             joined.clients.extend(one.clients);
+            joined.refuse.extend(one.refuse);
+            joined.response.extend(one.response);
+            joined.cors = joined.cors.or(one.cors);
             joined
         })
     }
@@ -49,6 +92,15 @@ impl Inherited {
 fn body_size(raw: &Raw) -> Option<Option<u64>> {
     let given = raw.has("client_max_body_size");
     given.then(|| Some(raw.size("client_max_body_size")).filter(|size| *size > 0))
+}
+
+/// `timeout` of a route, over that of its service.
+fn written_timeout(raw: &Raw, service: Option<&Service>) -> Option<Raw> {
+    let of_service = service.and_then(|service| service.timeout.as_ref());
+    match (raw.table("timeout"), of_service) {
+        (Some(own), Some(of_service)) => Some(own.over(of_service)),
+        (own, of_service) => own.or(of_service).cloned(),
+    }
 }
 
 /// Where a service or route sends its requests.
@@ -67,12 +119,19 @@ impl Check<'_> {
     pub(super) fn routes(&mut self, root: &Raw, http: &Http, asked_for: bool) -> Vec<Route> {
         let inline = |key| root.tables(key).iter().filter_map(|raw: &Raw| raw.table("upstream"));
         let inline = inline("services").chain(inline("routes"));
-        self.upstream_ids.claim(self.problems, inline);
+        let split = ["services", "routes"].map(|key| inline_upstreams(root.tables(key)));
+        self.upstream_ids.claim(self.problems, inline.chain(split.into_iter().flatten()));
         let mut rule_ids = Ids::new("global_rules");
         rule_ids.claim(self.problems, root.tables("global_rules").iter());
         let rules = root.tables("global_rules").iter();
-        let global = Inherited::join(rules.map(|raw| self.inherited(raw)));
+        let global = Inherited::join(rules.map(|raw| Inherited {
+            response: self.response_rules(raw),
+            cors: self.cors(raw),
+            ..self.inherited(raw)
+        }));
+        self.one_cors(root);
         self.trusts_agree(&[], &global.clients);
+        let global_limits = self.global_limits(root.tables("global_rules"));
         let (services, service_ids) = self.services(root.tables("services"));
         for service in &services {
             self.trusts_agree(&global.clients, &service.inherited.clients);
@@ -89,12 +148,19 @@ impl Check<'_> {
             let service = service.and_then(|index| services.get(index));
             let made_up = format!("routes.{index}.upstream");
             let target = self.target(raw, made_up);
+            let of_service = || service.and_then(|service| service.limits.clone());
+            let own = self.request_limits(raw, None).or_else(of_service).unwrap_or_default();
+            let limits = [global_limits.as_slice(), &own].concat();
+            let split = self.traffic_split(raw, &format!("routes.{index}"));
             let (wanted, route) = self.route(raw, id, target, service, &global);
             asked.push(wanted);
+            let of_service = || service.and_then(|service| service.split.as_deref());
+            let rules = split.as_deref().or_else(of_service).unwrap_or_default();
+            let split = self.split_of_route(rules, written_timeout(raw, service).as_ref(), raw);
             routes.extend(route.map(|route| {
                 let of_service = service.and_then(|service| service.body_size);
                 let size = body_size(raw).or(of_service).unwrap_or(http.client_max_body_size);
-                Route { client_max_body_size: size, ..route }
+                Route { client_max_body_size: size, limits, split, ..route }
             }));
         }
         if root.tables("routes").is_empty() && !root.is_broken("routes") {
@@ -102,6 +168,7 @@ impl Check<'_> {
             self.warn(root.place, "routes".to_owned(), message, "add a [[routes]]");
         }
         self.reach(&asked);
+        self.groups_agree(&routes);
         let demands =
             routes.iter().filter(|route: &&Route| route.clients.iter().any(|rule| rule.required));
         let demands: Vec<_> =
@@ -125,6 +192,8 @@ impl Check<'_> {
                 let help = "set `path_prefix`";
                 self.error(raw.at("strip_path_prefix"), path, "there is nothing to strip", help);
             }
+            let owner =
+                raw.text("id").map_or_else(String::new, |id| format!("services {}", id.text));
             services.push(Service {
                 hosts: self.hosts(raw),
                 prefix,
@@ -134,14 +203,60 @@ impl Check<'_> {
                 timeout: raw.table("timeout").cloned(),
                 body_size: body_size(raw),
                 breaker: self.breaker(raw),
+                limits: self.request_limits(raw, Some(&owner)),
+                shape: self.shape(raw),
+                split: self.traffic_split(raw, &format!("services.{index}")),
                 inherited: self.inherited(raw),
             });
         }
         (services, ids)
     }
 
+    fn shape(&mut self, raw: &Raw) -> RouteShape {
+        RouteShape {
+            rewrite: self.rewrite(raw),
+            redirect: self.redirect(raw),
+            answer: self.static_answer(raw),
+            response: raw.has("response").then(|| self.response_rules(raw)),
+            cors: self.cors(raw),
+        }
+    }
+
+    fn one_cors(&mut self, root: &Raw) {
+        let mut all = root.tables("global_rules").iter().filter(|raw| raw.has("cors"));
+        if let (Some(_), Some(second)) = (all.next(), all.next()) {
+            let help = "one rule says it for all routes; a route may have its own";
+            self.error(second.at("cors"), second.path("cors"), "a second rule has `cors`", help);
+        }
+    }
+
+    /// A WebSocket is asked for by GET alone (RFC 6455, section 4.1).
+    fn shape_agrees(&mut self, raw: &Raw, shape: &RouteShape, service: Option<&Service>) {
+        if shape.answers_all() && raw.has("traffic_split") {
+            let message = "this route answers by itself, so that nothing is left to split";
+            self.error(raw.at("traffic_split"), raw.path("traffic_split"), message, "leave it out");
+        }
+        let websocket = if raw.has("enable_websocket") {
+            raw.flag("enable_websocket")
+        } else {
+            service.is_some_and(|service| service.websocket)
+        };
+        let method = shape.rewrite.as_ref().and_then(|rewrite| rewrite.method.as_deref());
+        if websocket && method.is_some_and(|method| method != "GET") {
+            let message = "`enable_websocket` beside another `rewrite.method` than GET";
+            self.error(
+                raw.place,
+                raw.path("rewrite"),
+                message,
+                "give WebSockets a route of their own",
+            );
+        }
+    }
+
     fn inherited(&mut self, raw: &Raw) -> Inherited {
-        Inherited { headers: self.headers(raw), clients: self.client_rules(raw) }
+        let (headers, clients) = (self.headers(raw), self.client_rules(raw));
+        let refuse = self.refuse_rules(raw);
+        Inherited { headers, clients, refuse, ..Inherited::default() }
     }
 
     fn path_prefix(&mut self, raw: &Raw) -> String {
@@ -226,24 +341,27 @@ impl Check<'_> {
         self.denies_agree(&above, &own_rules.clients);
         let all = Inherited::join([global.clone(), of_service, own_rules].into_iter());
         let when = self.conditions(raw);
-        let of_service = || service.and_then(|service| service.breaker.clone());
-        let breaker = self.breaker(raw).or_else(of_service);
+        let captures = self.captures(raw, when.as_ref());
+        let breaker = self.breaker(raw).or_else(|| service?.breaker.clone());
+        let shape = self.shape(raw).over(service.map(|service| &service.shape));
+        self.shape_agrees(raw, &shape, service);
         let asked = self.asked(raw, service);
         let target = match (own, service) {
             (Target::None, Some(service)) => service.target,
             (own, _) => own,
         };
-        if matches!(target, Target::None) && (!raw.has("service_id") || service.is_some()) {
-            let help = "set `upstream`, `upstream_id` or `service_id` (of a service that has one)";
-            self.error(raw.place, raw.path("upstream"), "this route leads nowhere", help);
-        }
-        let Target::Upstream(upstream) = target else { return (asked, None) };
-        let base = self.upstreams.get(upstream).map(|upstream| upstream.timeout);
-        let of_service = service.and_then(|service| service.timeout.as_ref());
-        let written = match (raw.table("timeout"), of_service) {
-            (Some(own), Some(of_service)) => Some(own.over(of_service)),
-            (own, of_service) => own.or(of_service).cloned(),
+        let upstream = match target {
+            Target::Upstream(upstream) => Some(upstream),
+            Target::None if shape.answers_all() => None,
+            Target::None if !raw.has("service_id") || service.is_some() => {
+                let help =
+                    "set `upstream`, `upstream_id` or `service_id` (of a service that has one)";
+                self.error(raw.place, raw.path("upstream"), "this route leads nowhere", help);
+                return (asked, None);
+            }
+            Target::None | Target::Broken => return (asked, None),
         };
+        let base = upstream.and_then(|at| self.upstreams.get(at)).map(|base| base.timeout);
         let strip = service.filter(|service| service.strip && !service.prefix.is_empty());
         let route = Route {
             place: raw.place,
@@ -254,7 +372,7 @@ impl Check<'_> {
             priority: asked.priority,
             upstream,
             strip_prefix: strip.map(|service| service.prefix.clone()),
-            timeout: written.map(|table| timeout(Some(&table), base, raw)),
+            timeout: written_timeout(raw, service).map(|table| timeout(Some(&table), base, raw)),
             websocket: if raw.has("enable_websocket") {
                 raw.flag("enable_websocket")
             } else {
@@ -262,8 +380,17 @@ impl Check<'_> {
             },
             client_max_body_size: None,
             breaker,
+            limits: Vec::new(),
+            rewrite: shape.rewrite,
+            redirect: shape.redirect,
+            answer: shape.answer,
+            split: Vec::new(),
+            response: [all.response, shape.response.unwrap_or_default()].concat(),
+            cors: shape.cors.or(all.cors),
             when,
+            captures,
             clients: all.clients,
+            refuse: all.refuse,
             headers: all.headers,
         };
         let whole = !route.uris.is_empty();
@@ -295,17 +422,18 @@ impl Check<'_> {
         let mut uris = Vec::new();
         let mut seen = BTreeSet::new();
         for (text, path) in self.one_or_more(raw, "uri", "uris") {
-            match text.pattern().and_then(uri_pattern::uri_pattern) {
+            let params = self.router == Router::RadixtreeUriWithParameter;
+            let read = if params { uri_pattern::param_pattern } else { uri_pattern::uri_pattern };
+            match text.pattern().and_then(read) {
                 Ok(pattern) => {
-                    if text.text.contains("/:") {
+                    if !params && text.text.contains("/:") {
                         let message = "a `:name` in a path is no parameter: it stands for itself";
-                        self.warn(text.place, path.clone(), message, "use `*` at the end");
+                        let help = "set `router = \"radixtree_uri_with_parameter\"` in [http], or use \
+                                    `*` at the end";
+                        self.warn(text.place, path.clone(), message, help);
                     }
-                    let joined = match pattern {
-                        UriPattern::Exact(rest) => UriPattern::Exact(format!("{prefix}{rest}")),
-                        UriPattern::Prefix(rest) => UriPattern::Prefix(format!("{prefix}{rest}")),
-                    };
-                    if seen.insert(joined.clone()) {
+                    let joined = pattern.behind(prefix);
+                    if seen.insert(joined.shape()) {
                         uris.push(joined);
                     } else {
                         self.wrong(text.place, path, Wrong::new("this path stands here twice"));

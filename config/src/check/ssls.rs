@@ -4,14 +4,14 @@
 use crate::check::alike::Asking;
 use crate::check::context::{Check, is_off};
 use crate::check::ids::Ids;
+use crate::check::tls_choices::protocols;
 use crate::host_names;
 use crate::model::{
-    ClientAuth, ClientVerify, FileAt, HostPattern, KeyExchangeGroup, KeyPair, OnRevoke, Pem,
-    Protocols, Reject, Server,
+    ClientAuth, ClientVerify, FileAt, HostPattern, KeyPair, OnRevoke, Pem, Reject, Server,
 };
 use crate::raw::Raw;
 use crate::values::nearest;
-use crate::words::{SslType, Version, Word};
+use crate::words::SslType;
 
 impl Check<'_> {
     pub(super) fn ssls(&mut self, root: &Raw) -> Vec<Server> {
@@ -69,6 +69,7 @@ impl Check<'_> {
         let pairs = self.pairs(raw);
         let protocols = protocols(raw);
         let groups = self.groups(raw);
+        let ciphers = self.ciphers(raw);
         let stapling_files = self.stapling_files(raw, pairs.len());
         if snis.is_empty() || pairs.is_empty() || raw.is_broken("client") {
             return None;
@@ -80,6 +81,8 @@ impl Check<'_> {
             pairs,
             protocols,
             groups,
+            ciphers,
+            prefer_server_ciphers: raw.flag("ssl_prefer_server_ciphers"),
             stapling_files,
             session_tickets: raw.flag("session_tickets"),
             session_ticket_count: raw.int("session_ticket_count"),
@@ -164,6 +167,8 @@ impl Check<'_> {
             "ssl_stapling_file",
             "ssl_protocols",
             "ssl_ecdh_curve",
+            "ssl_ciphers",
+            "ssl_prefer_server_ciphers",
             "session_tickets",
             "session_ticket_count",
             "session_cache",
@@ -268,29 +273,4 @@ fn client_table(raw: &Raw, defaults: Option<&Raw>) -> Option<Raw> {
         }
         (None, _) => None,
     }
-}
-
-impl Check<'_> {
-    /// The groups of a table; all where it names none.
-    pub(super) fn groups(&mut self, raw: &Raw) -> Vec<KeyExchangeGroup> {
-        let Some(words) = raw.words("ssl_ecdh_curve") else {
-            return KeyExchangeGroup::ALL.to_vec();
-        };
-        let groups: Vec<KeyExchangeGroup> =
-            words.iter().filter_map(|word| KeyExchangeGroup::of_word(word)).collect();
-        if protocols(raw).tls12 && !groups.iter().any(|group| group.is_for_tls12()) {
-            let message = "TLS 1.2 can exchange keys in none of these groups";
-            let help = "add \"X25519\", or set `ssl_protocols` to [\"TLSv1.3\"]";
-            self.error(raw.at("ssl_ecdh_curve"), raw.path("ssl_ecdh_curve"), message, help);
-        }
-        groups
-    }
-}
-
-/// The TLS versions of a table; both where it names none.
-pub(super) fn protocols(raw: &Raw) -> Protocols {
-    let has = |version: Version| {
-        raw.words("ssl_protocols").is_none_or(|words| words.contains(&version.word()))
-    };
-    Protocols { tls12: has(Version::Tls12), tls13: has(Version::Tls13) }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::check::context::Check;
 use crate::check::pools;
-use crate::check::ssls::protocols;
+use crate::check::tls_choices::protocols;
 use crate::host_names;
 use crate::model::{
     HttpReuse, KeyPair, Node, NodeAddress, PassHost, Scheme, Upstream, UpstreamCa, UpstreamTimeout,
@@ -204,6 +204,7 @@ impl Check<'_> {
             server_name,
             protocols: protocols(raw),
             groups: self.groups(raw),
+            ciphers: self.ciphers(raw),
         })
     }
 

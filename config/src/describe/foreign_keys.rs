@@ -75,10 +75,12 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
     key("ssl_session_tickets", "`session_tickets` of an [[ssls]]"),
     key("ssl_stapling ssl_stapling_verify", "`ssl_stapling_file` of an [[ssls]]"),
     key("minVersion ssl_min_ver tls_versions", "`ssl_protocols` of an [[ssls]]"),
+    key("ciphers cipherSuites ssl_ciphersuites", "`ssl_ciphers` of an [[ssls]]"),
+    key("proxy_ssl_ciphers", "`tls.ssl_ciphers` of an upstream"),
     key("curvePreferences ecdh_curves curves ssl_curves", "`ssl_ecdh_curve` of an [[ssls]]"),
     key(
-        "set_real_ip_from real_ip_header real_ip trustedIPs trusted_proxies",
-        "`http.trusted_addresses`, or `proxy_protocol_trusted` of a [[listen]]",
+        "set_real_ip_from real_ip_header real_ip_recursive trustedIPs trusted_proxies",
+        "`http.real_ip`; `http.trusted_addresses` for `X-Forwarded-Proto`, `proxy_protocol_trusted` of a [[listen]]",
     ),
     key("accept_proxy proxyProtocol", "`proxy_protocol` of a [[listen]]"),
     // Which requests go where.
@@ -91,7 +93,7 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
     key(
         "ip_restriction whitelist blacklist allowlist denylist ipWhiteList ipAllowList \
          remote_ip",
-        "`remote_addrs` of a [[routes]] for addresses, `client.allow` and `client.deny` for \
+        "`client.allow_addrs` and `client.deny_addrs` for addresses, `client.allow` and `client.deny` for \
          certificates",
     ),
     key("middlewares filters http_filters", "the keys of a [[routes]]; there are no plugins"),
@@ -137,7 +139,7 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
     key("passHostHeader preserve_host host_rewrite", "`pass_host` of an [[upstreams]]"),
     key(
         "traffic_split weighted_clusters weighted split_clients canary",
-        "weights of `nodes`, or `vars` of [[routes]] that lead to different upstreams",
+        "`traffic_split` of a [[routes]]; within one upstream, weights of `nodes`",
     ),
     // Headers.
     key(
@@ -149,28 +151,35 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
         "forward_client_cert_details passTLSClientCert",
         "`xfcc` and `preset` of [identity_headers]",
     ),
-    nothing(
+    key(
         "add_header more_set_headers customResponseHeaders header_down response_headers_to_add \
          http_response response_headers proxy_hide_header expires response_rewrite",
-        "headers of responses pass as the upstream sends them; let it send what is wanted",
+        "`response.headers` of a [[routes]], a [[services]] or a [[global_rules]]",
     ),
-    nothing(
-        "hsts strict_transport_security stsSeconds cors csp x_frame_options \
-         content_security_policy security_headers accessControlAllowOriginList csrf",
-        "headers of responses are the upstream's: let it send `Strict-Transport-Security`, \
-         `Access-Control-Allow-Origin` and the like",
+    key(
+        "hsts strict_transport_security stsSeconds csp x_frame_options content_security_policy \
+         security_headers csrf",
+        "`response.headers` of a [[global_rules]], with `set = { Strict-Transport-Security = \"...\" }`",
     ),
+    key("accessControlAllowOriginList cors_policy", "`cors` of a [[routes]] or [[services]]"),
     key(
         "max_fails fail_timeout fail_duration unhealthy_status outlier_detection",
         "`checks.passive.unhealthy` of an [[upstreams]]",
     ),
     key("health_check health_checks health_uri", "`checks.active` of an [[upstreams]]"),
     // What is not done.
+    key("limit_count", "`limits.requests` of a [[routes]], a [[services]] or a [[global_rules]]"),
+    key(
+        "limit_req limit_req_zone rate_limit rate_limits throttle stick_table",
+        "`limits.rate` of a [[routes]], a [[services]] or a [[global_rules]]",
+    ),
+    key(
+        "limit_conn limit_conn_zone inFlightReq",
+        "`limits.connections` of a [[routes]], a [[services]] or a [[global_rules]]",
+    ),
     nothing(
-        "limit_req limit_req_zone limit_conn limit_conn_zone limit_rate limit_count rate_limit \
-         rate_limits inFlightReq throttle stick_table",
-        "requests are not limited by rate yet; `http.connections_per_address` bounds \
-         connections, `http.client_body_min_rate` slow clients",
+        "limit_rate limit_rate_after",
+        "bodies pass as fast as both sides take them; `http.client_body_min_rate` bounds slow clients",
     ),
     key("circuit_breaker", "`api_breaker` of a [[routes]]"),
     nothing(
@@ -182,15 +191,14 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
         "least_conn ip_hash hash random sticky balance lb_policy lb session_affinity",
         "`type` of an [[upstreams]], with `hash_on` and `key` where equal keys go to equal nodes",
     ),
-    nothing(
-        "redirect redirects return http_to_https redirectScheme redirectRegex https_redirect",
-        "the gateway sends no redirects yet; let the upstream send them",
+    key(
+        "redirects http_to_https redirectScheme redirectRegex https_redirect",
+        "`redirect` of a [[routes]] or [[services]]",
     ),
-    nothing(
-        "rewrite rewrites proxy_rewrite replacePath replacePathRegex url_rewrite prefix_rewrite \
+    key(
+        "rewrites proxy_rewrite replacePath replacePathRegex url_rewrite prefix_rewrite \
          regex_rewrite",
-        "paths are not rewritten yet, but for `strip_path_prefix` of a [[services]]; headers \
-         are, with `headers.set`",
+        "`rewrite` of a [[routes]] or [[services]]; headers are changed with `headers.set`",
     ),
     key("stripPrefix handle_path", "`path_prefix` and `strip_path_prefix` of a [[services]]"),
     nothing(
@@ -237,10 +245,12 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
          again",
     ),
     nothing(
-        "ssl_ciphers ciphers cipherSuites ssl_prefer_server_ciphers ssl_dhparam ssl_conf_command \
-         ssl_buffer_size",
-        "cipher suites are fixed to good ones; `ssl_protocols` chooses the versions, `ssl_ecdh_curve` the \
-         groups",
+        "ssl_dhparam",
+        "there is no finite-field Diffie-Hellman; `ssl_ecdh_curve` chooses the groups",
+    ),
+    nothing(
+        "ssl_conf_command ssl_buffer_size",
+        "`ssl_ciphers`, `ssl_ecdh_curve` and `ssl_protocols` choose what there is to choose of TLS",
     ),
     nothing(
         "error_page_redirect mirror mirrors request_mirror_policies fault_injection sub_filter",

@@ -2,11 +2,13 @@
 
 use crate::defaults;
 use crate::describe::key::{Fallback, Kind, Table, Words, duration, flag, optional, with};
+use crate::describe::real_ip::REAL_IP;
 use crate::describe::refused;
-use crate::model::{Expect, HalfClose, Traceparent};
+use crate::model::{Expect, HalfClose, Router, Traceparent};
 use crate::words::Word;
 
 static EXPECT: Words = Words { words: Expect::WORDS, refused: &[] };
+static ROUTER: Words = Words { words: Router::WORDS, refused: &[] };
 static HALF_CLOSE: Words = Words { words: HalfClose::WORDS, refused: &[] };
 static TRACEPARENT: Words = Words { words: Traceparent::WORDS, refused: &[] };
 
@@ -15,6 +17,16 @@ pub(super) static HTTP: Table = Table {
     name: "http",
     doc: "How HTTP is spoken, on every listener.",
     keys: &[
+        with(
+            "router",
+            Kind::Word(&ROUTER),
+            Fallback::Text("radixtree_host_uri"),
+            "In which order routes are looked for, in APISIX's words (routing.md). \"radixtree_host_uri\": \
+                 the most exact host, then the most exact path. \"radixtree_uri\": the most exact path, \
+                 then the highest `priority`, then the most exact host. \
+                 \"radixtree_uri_with_parameter\": likewise, and `:name` in a path stands for any \
+                 segment, `*name` at its end for the rest.",
+        ),
         duration(
             "client_header_timeout",
             defaults::CLIENT_HEADER_TIMEOUT,
@@ -142,6 +154,7 @@ pub(super) static HTTP: Table = Table {
                  `-Port` and `Forwarded` are kept. The client is whoever connects, or the address \
                  in its PROXY protocol header.",
         ),
+        REAL_IP,
         optional(
             "error_pages",
             Kind::Lists,

@@ -60,6 +60,8 @@ pub(crate) enum Kind {
     Ints(i64, i64),
     /// Such a number, or `"auto"`.
     AutoInt(i64, i64),
+    /// A number with at most three digits behind its point, from the first to the second in thousandths.
+    Decimal(u64, u64),
     /// A duration as text, more than nothing.
     Duration,
     /// A duration as text, perhaps nothing, and at most a day.

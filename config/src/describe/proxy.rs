@@ -4,18 +4,21 @@ use crate::defaults;
 use crate::describe::balance;
 use crate::describe::breaker::API_BREAKER;
 use crate::describe::checks::CHECKS;
+use crate::describe::header_changes::HEADERS_KEY;
 use crate::describe::key::{
     Fallback, Key, Kind, Table, Words, flag, optional, required, seconds, with,
 };
 use crate::describe::limits::{MAX_CONNECTIONS, MAX_REQUESTS, QUEUE};
 use crate::describe::refused;
+use crate::describe::request_id::REQUEST_ID;
+use crate::describe::request_limits::LIMITS;
 use crate::describe::retry::{
     RETRIES, RETRY_BUDGET, RETRY_BUFFER, RETRY_NON_IDEMPOTENT, RETRY_ON, RETRY_TIMEOUT,
 };
-use crate::describe::tables::{
-    ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, DESC, ID_DOC, LABELS, NAME, STATUS,
-};
-use crate::describe::versions_and_groups::{SSL_ECDH_CURVE, SSL_PROTOCOLS};
+use crate::describe::route_client::{CLIENT, REFUSE};
+use crate::describe::shaping::{CORS, REDIRECT, RESPONSE, RETURN, REWRITE};
+use crate::describe::tables::{CRL, CRL_EXPIRED, CRL_MISSING, DESC, ID_DOC, LABELS, NAME, STATUS};
+use crate::describe::versions_and_groups::{SSL_CIPHERS, SSL_ECDH_CURVE, SSL_PROTOCOLS};
 use crate::model::{HttpReuse, ProxyTlv, Scheme, UpstreamVerify};
 use crate::words::{HostMode, ProxyVersion, Word};
 
@@ -224,6 +227,7 @@ static TLS: Table = Table {
         ),
         SSL_PROTOCOLS,
         SSL_ECDH_CURVE,
+        SSL_CIPHERS,
     ],
     refused: &[],
 };
@@ -242,12 +246,52 @@ const UPSTREAM: Key = optional(
 );
 const UPSTREAM_ID: Key =
     optional("upstream_id", Kind::Id, "see `upstream`", "The id of an `[[upstreams]]`.");
-const HEADERS_KEY: Key = optional(
-    "headers",
-    Kind::TableOrTables(&HEADERS),
-    "no changes",
-    "Changes of request headers; several tables are applied one after another.",
+const TRAFFIC_SPLIT: Key = optional(
+    "traffic_split",
+    Kind::TableOrTables(&SPLIT),
+    "every request goes to the upstream of the route",
+    "Sends some requests to other upstreams, by their conditions and by weight (routing.md). The \
+                 first rule whose `vars` hold decides; where none does, the upstream of the route does. The \
+                 route's rules replace its service's.",
 );
+
+static SPLIT: Table = Table {
+    name: "traffic_split",
+    doc: "A rule of a traffic split, as those of APISIX's plugin `traffic-split`.",
+    keys: &[
+        optional(
+            "vars",
+            Kind::Conditions,
+            "every request",
+            "Conditions, as `vars` of a route. They may read what the route has found: `$uri_param_NAME` and \
+                 `$capture_NAME`.",
+        ),
+        optional(
+            "weighted_upstreams",
+            Kind::Tables(&WEIGHTED),
+            "the upstream of the route",
+            "Where these requests go.",
+        ),
+    ],
+    refused: &[],
+};
+
+static WEIGHTED: Table = Table {
+    name: "traffic_split.weighted_upstreams",
+    doc: "An upstream and its part of the requests. Without `upstream` and `upstream_id` it is that of \
+         the route.",
+    keys: &[
+        UPSTREAM,
+        UPSTREAM_ID,
+        with(
+            "weight",
+            Kind::Int(0, 1_000_000),
+            Fallback::Int(defaults::SPLIT_WEIGHT),
+            "How many requests it gets of as many as all weights of the rule make together; 0 is none.",
+        ),
+    ],
+    refused: &[],
+};
 
 const WEBSOCKET: Key = flag(
     "enable_websocket",
@@ -263,57 +307,6 @@ const BODY_SIZE: Key = optional(
     "the service's, else that of `[http]`",
     "Largest request body in bytes; 0 is unlimited. A larger one is answered with 413.",
 );
-
-const CLIENT: Key = optional(
-    "client",
-    Kind::TableOrTables(&ROUTE_CLIENT),
-    "whoever the server name lets in",
-    "Which clients are served; with several tables, a client must pass each of them.",
-);
-
-static ROUTE_VERIFY: Words = Words { words: &["on"], refused: refused::ROUTE_VERIFY };
-
-static ROUTE_CLIENT: Table = Table {
-    name: "client",
-    doc: "Which of the clients that the server name lets in are served here. A client must pass \
-         the tables of the route, its service and the global rules; each of them only narrows. A \
-         refused client gets 403 with a reason.",
-    keys: &[
-        optional(
-            "verify",
-            Kind::Word(&ROUTE_VERIFY),
-            "as the server name says; \"on\" beside `allow` or `ca`",
-            "\"on\": a verified certificate is required, even where the server name does without \
-                 one.",
-        ),
-        ALLOW,
-        DENY,
-        optional(
-            "ca",
-            Kind::Texts,
-            "the server name\'s",
-            "Authorities to verify against instead of the server name\'s, PEM; with several \
-                 tables, the last one counts. The server name must let unknown certificates \
-                 through to the routes: `verify = \"optional_no_ca\"`.",
-        ),
-        with(
-            "depth",
-            Kind::Int(0, 10),
-            Fallback::Int(defaults::DEPTH),
-            "Intermediate certificates allowed. Needs `ca`.",
-        ),
-        flag(
-            "allow_v1",
-            true,
-            "Accept X.509 v1 certificates issued directly by a listed authority. Needs `ca`.",
-        ),
-        CLOCK_SKEW,
-        CRL,
-        CRL_EXPIRED,
-        CRL_MISSING,
-    ],
-    refused: refused::IN_ROUTE_CLIENT,
-};
 
 /// `[[services]]`
 pub(super) static SERVICES: Table = Table {
@@ -348,8 +341,16 @@ pub(super) static SERVICES: Table = Table {
         ),
         WEBSOCKET,
         BODY_SIZE,
+        TRAFFIC_SPLIT,
         API_BREAKER,
+        CORS,
+        LIMITS,
+        REDIRECT,
+        RESPONSE,
+        RETURN,
+        REWRITE,
         CLIENT,
+        REFUSE,
         HEADERS_KEY,
     ],
     refused: refused::IN_SERVICES,
@@ -401,7 +402,14 @@ pub(super) static ROUTES: Table = Table {
         ),
         WEBSOCKET,
         BODY_SIZE,
+        TRAFFIC_SPLIT,
         API_BREAKER,
+        CORS,
+        LIMITS,
+        REDIRECT,
+        RESPONSE,
+        RETURN,
+        REWRITE,
         optional("remote_addr", Kind::Text, "see `remote_addrs`", "An address or a network."),
         optional(
             "remote_addrs",
@@ -419,6 +427,7 @@ pub(super) static ROUTES: Table = Table {
                  `\"!AND\"` join several. If they do not hold, the next route that fits is taken.",
         ),
         CLIENT,
+        REFUSE,
         HEADERS_KEY,
     ],
     refused: refused::IN_ROUTES,
@@ -434,46 +443,13 @@ pub(super) static GLOBAL_RULES: Table = Table {
         NAME,
         DESC,
         LABELS,
+        LIMITS,
         CLIENT,
-        optional(
-            "request_id",
-            Kind::Text,
-            "requests have no id",
-            "The header that holds a request's id, as \"X-Request-Id\". A client's own id is kept \
-                 if it is one field of 1 to 128 letters, digits and `-._~:=+/@`; otherwise a \
-                 random UUID takes its place. The id is sent upstream and back to the client, and \
-                 it appears in the gateway's own error answers and in `$request_id`. It holds for \
-                 every request, also for those that no route takes. One rule only.",
-        ),
+        REFUSE,
+        CORS,
+        RESPONSE,
+        REQUEST_ID,
         HEADERS_KEY,
     ],
     refused: refused::IN_GLOBAL_RULES,
-};
-
-static HEADERS: Table = Table {
-    name: "headers",
-    doc: "Changes of request headers, in the order add, set, remove. Values may hold `$variables`.",
-    keys: &[
-        optional(
-            "add",
-            Kind::Fields(true),
-            "none",
-            "Added after the fields that are there: name = text, or a list of texts.",
-        ),
-        optional(
-            "set",
-            Kind::Fields(true),
-            "none",
-            "Replaces the fields of the name, in every spelling that an application may take for \
-                 it (`X_A` and `X.A` for `X-A`). With an empty value none is sent.",
-        ),
-        optional(
-            "remove",
-            Kind::Texts,
-            "none",
-            "Names of fields to remove, in every such \
-             spelling.",
-        ),
-    ],
-    refused: &[],
 };

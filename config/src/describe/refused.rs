@@ -30,6 +30,7 @@ const fn never(name: &'static str, instead: &'static str) -> Refused {
     Refused { name, why: Why::Never(instead) }
 }
 
+const OF_ROUTES: &str = "it belongs to a route or service, which says where its requests go";
 const PLUGINS: &str = "there are no plugins; each feature has a key of its own";
 const DISCOVERY: &str = "there is no service discovery; name the nodes, and a DNS name is resolved \
                          again while the gateway runs";
@@ -39,6 +40,7 @@ const ACME: &str = "certificates are read from files; let an ACME client write t
 const CODE: &str = "the gateway runs no scripts";
 
 const PINS: &str = "write them into `allow`: `sha256:` and `spki-sha256:`";
+const REAL_IP: &str = "set it in [http]: routes, lists and logs then know the same address";
 const REQUEST_ID: &str = "set it in [[global_rules]]: a request that no route takes has an id too";
 
 pub(crate) const IN_ROOT: &[Refused] = &[
@@ -58,7 +60,7 @@ pub(crate) const IN_HTTP: &[Refused] =
     &[never("http2", HTTP1), never("lingering_close", LINGERING), never("request_id", REQUEST_ID)];
 
 pub(crate) const IN_LISTEN: &[Refused] = &[
-    later("redirect_to_https"),
+    never("real_ip", REAL_IP),
     never("http2", HTTP1),
     never("http3", HTTP1),
     never("quic", HTTP1),
@@ -81,18 +83,15 @@ pub(crate) const IN_UPSTREAMS: &[Refused] = &[
 pub(crate) const IN_NODES: &[Refused] = &[later("metadata")];
 
 pub(crate) const IN_SERVICES: &[Refused] = &[
-    later("limits"),
+    never("real_ip", REAL_IP),
     never("request_id", REQUEST_ID),
-    later("rewrite"),
     never("plugins", PLUGINS),
     never("script", CODE),
 ];
 
 pub(crate) const IN_ROUTES: &[Refused] = &[
-    later("limits"),
+    never("real_ip", REAL_IP),
     never("request_id", REQUEST_ID),
-    later("response"),
-    later("rewrite"),
     never("filter_func", CODE),
     never("plugin_config_id", PLUGINS),
     never("plugins", PLUGINS),
@@ -100,7 +99,7 @@ pub(crate) const IN_ROUTES: &[Refused] = &[
 ];
 
 pub(crate) const IN_GLOBAL_RULES: &[Refused] =
-    &[later("limits"), later("rewrite"), never("plugins", PLUGINS)];
+    &[never("real_ip", REAL_IP), never("rewrite", OF_ROUTES), never("plugins", PLUGINS)];
 
 const fn broken(name: &'static str, why: &'static str) -> Refused {
     Refused { name, why: Why::Unsafe(why, "allow \"TLSv1.2\", \"TLSv1.3\" or both") }

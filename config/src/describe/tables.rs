@@ -6,7 +6,10 @@ use crate::describe::key::{
 };
 use crate::describe::refused;
 use crate::describe::resolver::RESOLVER;
-use crate::describe::versions_and_groups::{SSL_ECDH_CURVE, SSL_PROTOCOLS};
+use crate::describe::shaping::{HTTPS_PORT, REDIRECT_TO_HTTPS};
+use crate::describe::versions_and_groups::{
+    SSL_CIPHERS, SSL_ECDH_CURVE, SSL_PREFER_SERVER_CIPHERS, SSL_PROTOCOLS,
+};
 use crate::model::{
     ClientVerify, CrlExpired, CrlMissing, ErrorFormat, IoDriver, Level, LogEscape, MtlsRoutes,
     OnRevoke, Reject, XfccKey, XfccMode,
@@ -210,6 +213,8 @@ pub(super) static LISTEN: Table = Table {
                  for a certificate. \"reject\" answers them with 421, \"allow\" serves them to \
                  anybody.",
         ),
+        REDIRECT_TO_HTTPS,
+        HTTPS_PORT,
     ],
     refused: refused::IN_LISTEN,
 };
@@ -276,6 +281,8 @@ pub(super) static SSLS: Table = Table {
         ),
         SSL_PROTOCOLS,
         SSL_ECDH_CURVE,
+        SSL_CIPHERS,
+        SSL_PREFER_SERVER_CIPHERS,
         flag(
             "session_tickets",
             true,

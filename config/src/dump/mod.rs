@@ -6,9 +6,16 @@ mod active_checks;
 mod balance;
 mod breaker;
 mod checks;
+mod demands;
+mod http;
 mod limits;
+mod request_id;
+mod request_limits;
 mod resolver;
 mod retry;
+mod shaping;
+mod split;
+mod tls_choices;
 mod writer;
 
 use toml::Value;
@@ -16,18 +23,18 @@ use toml::Value;
 use self::balance::{dump_balance, node_table};
 use self::resolver::dump_resolver;
 use self::retry::{dump_retry, timeout_table};
-use self::writer::{Writer, list, plain, quoted_key, template_text, text};
+use self::tls_choices::{dump_ciphers, dump_groups, dump_versions};
+use self::writer::{Writer, file_text, list, plain, quoted_key, template_text, text};
 use crate::model::{
-    AccessFormat, Answers, ClientAuth, ClientLists, ClientRule, Config, FileAt, HeaderOps,
-    HeaderValue, Http, KeepalivePool, KeyExchangeGroup, KeyPair, Listen, LogTarget, OwnFormat,
-    PageStatuses, PassHost, Pem, PemSource, Pin, Protocols, ProxyProtocol, Revocation, Route,
-    Server, Upstream, UpstreamCa, UpstreamTls, Xfcc,
+    AccessFormat, ClientAuth, ClientLists, ClientRule, Config, HeaderOps, HeaderValue,
+    KeepalivePool, KeyPair, Listen, LogTarget, OwnFormat, PassHost, Pem, PemSource, Pin,
+    ProxyProtocol, Revocation, Route, Satisfy, Server, Upstream, UpstreamCa, UpstreamTls, Xfcc,
 };
 use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
 use crate::uri_pattern::uri_pattern_text;
 use crate::values::{duration_text, sha256_base64_text, sha256_hex_text, size_text};
-use crate::words::{Version, Word};
+use crate::words::Word;
 
 /// What stands where a secret was.
 const REDACTED: &str = "<redacted>";
@@ -38,10 +45,8 @@ impl Config {
     pub fn dump(&self) -> String {
         let mut out = Writer::default();
         self.dump_process(&mut out);
-        if let Some(name) = &self.http.answers.request_id {
-            out.header("[[global_rules]]");
-            out.text_line("request_id", name);
-        }
+        let rules = self.http.answers.request_id.iter();
+        rules.for_each(|rule| request_id::dump_request_id(&mut out, rule));
         let xfcc = &self.xfcc;
         if !self.identity_headers.is_empty() || *xfcc != Xfcc::default() {
             out.header("[identity_headers]");
@@ -119,7 +124,7 @@ impl Config {
             out.header("[admin]");
             out.text_line("socket", &admin.socket.display().to_string());
         }
-        dump_http(out, http);
+        http::dump_http(out, http);
     }
 
     /// Routes are merged already; only a prefix that is stripped still needs a service.
@@ -141,7 +146,7 @@ impl Config {
 
     fn dump_rule(&self, out: &mut Writer, rule: &ClientRule) {
         out.header("[[routes.client]]");
-        if rule.required {
+        if rule.required || rule.satisfy == Satisfy::Any {
             out.text_line("verify", "on");
         }
         dump_lists(out, &rule.lists);
@@ -152,6 +157,7 @@ impl Config {
             out.text_line("clock_skew", &duration_text(trust.clock_skew));
             dump_revocation(out, trust.revocation.as_ref());
         }
+        demands::dump_demands(out, rule);
     }
 
     fn dump_route(&self, out: &mut Writer, route: &Route, prefixes: &[&str]) {
@@ -175,7 +181,7 @@ impl Config {
             out.line("methods", list(route.methods.iter().cloned()));
         }
         out.line("priority", route.priority);
-        if let Some(upstream) = self.upstreams.get(route.upstream) {
+        if let Some(upstream) = route.upstream.and_then(|at| self.upstreams.get(at)) {
             out.text_line("upstream_id", &upstream.id);
         }
         out.line("enable_websocket", route.websocket);
@@ -186,13 +192,23 @@ impl Config {
             let size = size_text(route.client_max_body_size.unwrap_or(0));
             out.text_line("client_max_body_size", &size);
         }
+        split::dump_split(out, &route.split, &self.upstreams);
         route.breaker.iter().for_each(|breaker| breaker::dump_breaker(out, breaker));
+        request_limits::dump_request_limits(out, &route.limits);
+        route.rewrite.iter().for_each(|rewrite| shaping::dump_rewrite(out, rewrite));
+        route.redirect.iter().for_each(|redirect| shaping::dump_redirect(out, redirect));
+        if let Some(answer) = &route.answer {
+            shaping::dump_return(out, answer, &self.body_files);
+        }
+        shaping::dump_response(out, &route.response, &self.body_files);
+        route.cors.iter().for_each(|cors| shaping::dump_cors(out, cors));
         if let Some(when) = &route.when {
             out.line("vars", Value::Array(vec![when.to_toml()]));
         }
         for rule in &route.clients {
             self.dump_rule(out, rule);
         }
+        demands::dump_refuse(out, &route.refuse);
         for ops in &route.headers {
             dump_headers(out, ops);
         }
@@ -212,64 +228,6 @@ fn dump_lists(out: &mut Writer, lists: &ClientLists) {
     }
 }
 
-/// `[http]`
-fn dump_http(out: &mut Writer, http: &Http) {
-    out.header("[http]");
-    out.text_line("client_header_timeout", &duration_text(http.client_header_timeout));
-    out.text_line("client_body_timeout", &duration_text(http.client_body_timeout));
-    out.text_line("send_timeout", &duration_text(http.send_timeout));
-    out.text_line("lingering_time", &duration_text(http.lingering_time));
-    out.text_line("lingering_timeout", &duration_text(http.lingering_timeout));
-    out.text_line("client_half_close", http.client_half_close.word());
-    out.text_line("keepalive_timeout", &duration_text(http.keepalive_timeout));
-    out.line("keepalive_requests", http.keepalive_requests);
-    out.text_line("client_max_body_size", &size_text(http.client_max_body_size.unwrap_or(0)));
-    out.text_line("large_client_header_buffers", &size_text(http.head_bytes_max.into()));
-    out.line("max_headers", http.fields_max);
-    let response_bytes = size_text(http.response_head_bytes_max.into());
-    out.text_line("response_header_buffer", &response_bytes);
-    out.line("max_response_headers", http.response_fields_max);
-    if !http.ticket_key_files.is_empty() {
-        out.line("ssl_session_ticket_key", list(http.ticket_key_files.iter().map(file_text)));
-    }
-    out.line("underscores_in_headers", http.underscores_in_headers);
-    out.line("server_tokens", http.server_tokens);
-    out.text_line("via", http.via.as_deref().unwrap_or("off"));
-    out.text_line("expect", http.expect.word());
-    out.line("forwarded_headers", http.forwarded.enabled);
-    if !http.forwarded.trusted.is_empty() {
-        let trusted = http.forwarded.trusted.iter().map(ToString::to_string);
-        out.line("trusted_addresses", list(trusted));
-    }
-    dump_answers(out, &http.answers);
-    out.line("client_body_min_rate", http.pacing.body_min_rate);
-    out.line("send_min_rate", http.pacing.send_min_rate);
-    out.text_line("min_rate_grace", &duration_text(http.pacing.grace));
-    out.line("connections_per_address", http.pacing.connections_per_address);
-}
-
-fn dump_answers(out: &mut Writer, answers: &Answers) {
-    out.text_line("traceparent", answers.traceparent.word());
-    let mut lists: Vec<(String, Vec<String>)> = Vec::new();
-    for page in &answers.error_pages {
-        let name = match page.statuses {
-            PageStatuses::One(status) => status.to_string(),
-            PageStatuses::Class(digit) => format!("{digit}xx"),
-        };
-        let path = page.path.display().to_string();
-        match lists.last_mut() {
-            Some((last, paths)) if *last == name => paths.push(path),
-            _ => lists.push((name, vec![path])),
-        }
-    }
-    let lists =
-        lists.into_iter().map(|(name, paths)| format!("{name} = {}", list(paths.into_iter())));
-    let lists: Vec<_> = lists.collect();
-    if !lists.is_empty() {
-        out.line("error_pages", format!("{{ {} }}", lists.join(", ")));
-    }
-}
-
 fn dump_listen(out: &mut Writer, listen: &Listen) {
     out.header("[[listen]]");
     out.text_line("address", &listen.address.to_string());
@@ -283,6 +241,10 @@ fn dump_listen(out: &mut Writer, listen: &Listen) {
     if let Some(trusted) = &listen.proxy_protocol {
         out.line("proxy_protocol", true);
         out.line("proxy_protocol_trusted", list(trusted.iter().map(ToString::to_string)));
+    }
+    if let Some(port) = listen.https_port {
+        out.line("redirect_to_https", true);
+        out.line("https_port", port);
     }
     if let Some(word) = listen.mtls_routes {
         out.text_line("mtls_routes", word.word());
@@ -305,8 +267,10 @@ fn dump_server(out: &mut Writer, server: &Server) {
             out.line("keys", list(more.iter().map(|pair| key_text(&pair.key))));
         }
     }
-    out.line("ssl_protocols", protocols(server.protocols));
-    out.line("ssl_ecdh_curve", groups(&server.groups));
+    dump_versions(out, server.protocols);
+    dump_groups(out, &server.groups);
+    dump_ciphers(out, &server.ciphers);
+    out.line("ssl_prefer_server_ciphers", server.prefer_server_ciphers);
     dump_password_file(out, server.pairs.first());
     if !server.stapling_files.is_empty() {
         out.line("ssl_stapling_file", list(server.stapling_files.iter().map(file_text)));
@@ -323,10 +287,6 @@ fn dump_password_file(out: &mut Writer, pair: Option<&KeyPair>) {
     if let Some(file) = pair.and_then(|pair| pair.password_file.as_ref()) {
         out.text_line("password_file", &file_text(file));
     }
-}
-
-fn file_text(file: &FileAt) -> String {
-    file.path.display().to_string()
 }
 
 fn dump_client(out: &mut Writer, client: &ClientAuth) {
@@ -411,8 +371,9 @@ fn dump_upstream_tls(out: &mut Writer, tls: &UpstreamTls) {
     if let Some(name) = &tls.server_name {
         out.text_line("server_name", name);
     }
-    out.line("ssl_protocols", protocols(tls.protocols));
-    out.line("ssl_ecdh_curve", groups(&tls.groups));
+    dump_versions(out, tls.protocols);
+    dump_groups(out, &tls.groups);
+    dump_ciphers(out, &tls.ciphers);
 }
 
 fn dump_revocation(out: &mut Writer, revocation: Option<&Revocation>) {
@@ -472,16 +433,6 @@ fn target_text(target: &LogTarget) -> String {
         LogTarget::Stdout => "stdout".to_owned(),
         LogTarget::File(path) => path.display().to_string(),
     }
-}
-
-fn protocols(protocols: Protocols) -> String {
-    let versions = [(protocols.tls12, Version::Tls12), (protocols.tls13, Version::Tls13)];
-    let spoken = versions.into_iter().filter(|(spoken, _)| *spoken);
-    list(spoken.map(|(_, version)| version.word().to_owned()))
-}
-
-fn groups(groups: &[KeyExchangeGroup]) -> String {
-    list(groups.iter().map(|group| group.word().to_owned()))
 }
 
 fn pem_text(pem: &Pem) -> String {

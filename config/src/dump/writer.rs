@@ -7,6 +7,7 @@ use std::fmt::Display;
 
 use toml::Value;
 
+use crate::model::FileAt;
 use crate::raw;
 use crate::template::Template;
 
@@ -17,6 +18,10 @@ pub(super) fn text(text: &str) -> String {
 
 pub(super) fn template_text(template: &Template) -> String {
     Value::String(template.to_string()).to_string()
+}
+
+pub(super) fn file_text(file: &FileAt) -> String {
+    file.path.display().to_string()
 }
 
 pub(super) fn list(texts: impl Iterator<Item = String>) -> String {

@@ -5,6 +5,7 @@ use std::fmt;
 use ipnet::IpNet;
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
+use super::demand::{AddressDemand, Satisfy};
 use super::patterns::HostPattern;
 use crate::place::Place;
 use crate::values::{sha256_base64_text, sha256_hex_text};
@@ -20,6 +21,29 @@ pub struct ClientRule {
     pub lists: ClientLists,
     /// Index into [`Config::trusts`](super::Config::trusts): authorities of its own.
     pub trust: Option<usize>,
+    /// Which addresses are served.
+    pub addresses: Option<AddressDemand>,
+    /// Must address and certificate both be good, or does one do? `required` and the authorities of its own are
+    /// demands of the certificate; with [`Satisfy::Any`] `required` is false, and the certificate that does must be a
+    /// verified one.
+    pub satisfy: Satisfy,
+    /// The field that must hold the digest of the client's certificate (RFC 8705).
+    pub cnf_header: Option<String>,
+}
+
+impl ClientRule {
+    /// Is anybody let in for a verified certificate?
+    #[must_use]
+    pub fn asks_for_certificate(&self) -> bool {
+        self.required || self.satisfy == Satisfy::Any
+    }
+
+    /// Does it ask nothing but for a verified certificate?
+    #[must_use]
+    pub const fn is_plain(&self) -> bool {
+        let listed = !self.lists.is_empty() || self.cnf_header.is_some();
+        !listed && self.trust.is_none() && self.addresses.is_none()
+    }
 }
 
 /// `allow` and `deny`; what `deny` matches is refused whatever `allow` says.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
+use super::request_id::RequestIdRule;
 use crate::place::Place;
 
 /// Names and pages.
@@ -13,8 +14,8 @@ use crate::place::Place;
 pub struct Answers {
     /// `http.error_pages`, in the order of the file.
     pub error_pages: Vec<ErrorPage>,
-    /// `global_rules.request_id`: the header's name as written.
-    pub request_id: Option<String>,
+    /// `global_rules.request_id`
+    pub request_id: Option<RequestIdRule>,
     /// `http.traceparent`
     pub traceparent: Traceparent,
 }

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::access::Xfcc;
 use super::files::Pem;
+use super::header_ops::HeaderValue;
 use super::http::Http;
 use super::listen::Listen;
 use super::log::Log;
 use super::observe::{Admin, Metrics};
-use super::route::{HeaderValue, Route};
+use super::route::Route;
 use super::runtime::Runtime;
+use super::shaping::BodyFile;
 use super::ssl::{ClientAuth, Server};
 use super::upstream::{Upstream, UpstreamCa};
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub servers: Vec<Server>,
     /// Authorities that routes have of their own; only those of `ClientAuth` that concern trust count.
     pub trusts: Vec<ClientAuth>,
+    /// Files that are bodies of answers: what an [`AnswerBody`](super::AnswerBody) counts in.
+    pub body_files: Vec<BodyFile>,
     /// `[[upstreams]]`, and after them the inline ones of services and routes.
     pub upstreams: Vec<Upstream>,
     /// `[[routes]]`, each merged with its service and the global rules.

@@ -8,10 +8,13 @@ use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::answers::{Answers, Pacing};
 use super::files::FileAt;
+use super::real_ip::RealIp;
 
 /// `[http]`
 #[derive(Clone, Debug)]
 pub struct Http {
+    /// In which order routes are looked for.
+    pub router: Router,
     /// From the first byte of a head to its end.
     pub client_header_timeout: Duration,
     /// Between two reads of a request body.
@@ -51,10 +54,32 @@ pub struct Http {
     pub expect: Expect,
     /// What is said about the client's connection to upstreams.
     pub forwarded: Forwarded,
+    /// Whose word on a client's address is taken; `None`: nobody's but the PROXY protocol's.
+    pub real_ip: Option<RealIp>,
     /// Ids of requests and traces, and our own answers.
     pub answers: Answers,
     /// How slow a peer may be, and how many connections it may hold.
     pub pacing: Pacing,
+}
+
+/// In which order routes are looked for, and whether their paths have parameters.
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum Router {
+    /// The most exact host first, then the most exact path.
+    RadixtreeHostUri,
+    /// The most exact path first, then the priority, then the most exact host.
+    RadixtreeUri,
+    /// Likewise; `:name` in a path stands for any segment.
+    RadixtreeUriWithParameter,
+}
+
+impl Router {
+    /// Does the path come before the host?
+    #[must_use]
+    pub const fn is_path_first(self) -> bool {
+        !matches!(self, Self::RadixtreeHostUri)
+    }
 }
 
 /// Who answers `Expect: 100-continue`.

@@ -27,6 +27,8 @@ pub struct Listen {
     pub fallback_sni: Option<String>,
     /// Whose PROXY protocol header is taken; with any, every connection must begin with one.
     pub proxy_protocol: Option<Vec<IpNet>>,
+    /// On plain HTTP: every request is sent to TLS on this port (`redirect_to_https`).
+    pub https_port: Option<u16>,
     /// On plain HTTP: what becomes of requests for routes that a server name asks certificates for.
     pub mtls_routes: Option<MtlsRoutes>,
 }

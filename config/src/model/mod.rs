@@ -9,19 +9,28 @@ mod active_checks;
 mod answers;
 mod balance;
 mod breaker;
+mod capture;
 mod checks;
+mod cipher_suite;
 mod condition;
 mod config;
+mod demand;
 mod files;
+mod header_ops;
 mod http;
 mod limits;
 mod listen;
 mod log;
 mod observe;
 mod patterns;
+mod real_ip;
+mod request_id;
+mod request_limits;
 mod retry;
 mod route;
 mod runtime;
+mod shaping;
+mod split;
 mod ssl;
 mod trust;
 mod upstream;
@@ -36,19 +45,34 @@ pub use active_checks::{ActiveChecks, ActiveHealthy, ActiveUnhealthy, CheckHeade
 pub use answers::{Answers, ErrorPage, Pacing, PageMedia, PageStatuses, Traceparent};
 pub use balance::{Balance, BalanceMethod, HashInput, HashOn};
 pub use breaker::{BreakHeader, BreakResponse, CircuitBreaker};
+pub use capture::{CapturedName, NamedCapture};
 pub use checks::{Checks, OutlierDetection, PassiveChecks, PassiveHealthy, PassiveUnhealthy};
+pub use cipher_suite::CipherSuite;
 pub use condition::{Condition, Order, Test};
 pub use config::Config;
+pub use demand::{AddressDemand, AddressList, RefuseRule, Satisfy};
 pub use files::{FileAt, KeyPair, Pem, PemSource};
-pub use http::{Expect, Forwarded, HalfClose, Http};
+pub use header_ops::{HeaderOps, HeaderValue};
+pub use http::{Expect, Forwarded, HalfClose, Http, Router};
 pub use limits::{QueueStatus, UpstreamQueue};
 pub use listen::{Listen, ListenAddress, MtlsRoutes};
 pub use log::{AccessFormat, AccessLog, ErrorFormat, Level, Log, LogEscape, LogTarget, OwnFormat};
 pub use observe::{Admin, Metrics};
-pub use patterns::{HostPattern, UriPattern};
+pub(crate) use patterns::PARAMS_MAX;
+pub use patterns::{HostPattern, ParamPath, PathPiece, UriPattern};
+pub use real_ip::{RealIp, RealIpSource};
+pub use request_id::{IdAlgorithm, IdRange, RequestIdRule};
+pub use request_limits::{
+    BucketRule, ConcurrencyRule, LimitKind, LimitRule, RequestLimit, WindowRule, WindowType,
+};
 pub use retry::{RetryBudget, RetryCause, RetryOn, RetryPolicy};
-pub use route::{HeaderOps, HeaderValue, Route};
+pub use route::Route;
 pub use runtime::{IoDriver, Resolving, Runtime};
+pub use shaping::{
+    AnswerBody, BODY_BYTES_MAX, BodyFile, Cors, CorsOrigins, Redirect, RedirectTarget,
+    ResponseRule, Rewrite, StaticAnswer, UriRule, may_have_body,
+};
+pub use split::{SplitRule, SplitShare};
 pub use ssl::{ClientAuth, ClientVerify, KeyExchangeGroup, OnRevoke, Protocols, Reject, Server};
 pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{

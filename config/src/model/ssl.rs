@@ -5,6 +5,7 @@ use std::time::Duration;
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::access::ClientLists;
+use super::cipher_suite::CipherSuite;
 use super::files::{FileAt, KeyPair, Pem};
 use super::patterns::HostPattern;
 use super::trust::Revocation;
@@ -77,6 +78,10 @@ pub struct Server {
     pub protocols: Protocols,
     /// Groups, the most wanted first; never empty.
     pub groups: Vec<KeyExchangeGroup>,
+    /// Cipher suites, the most wanted first; at least one of each version.
+    pub ciphers: Vec<CipherSuite>,
+    /// Does the order of `ciphers` decide, and not the client's?
+    pub prefer_server_ciphers: bool,
     /// OCSP responses (DER) that are stapled to the pairs: one each, in their order, or none.
     pub stapling_files: Vec<FileAt>,
     /// Offer session tickets.

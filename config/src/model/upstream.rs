@@ -8,6 +8,7 @@ use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::balance::Balance;
 use super::checks::Checks;
+use super::cipher_suite::CipherSuite;
 use super::files::{KeyPair, Pem};
 use super::limits::UpstreamQueue;
 use super::retry::RetryPolicy;
@@ -220,6 +221,8 @@ pub struct UpstreamTls {
     pub protocols: Protocols,
     /// Groups, the most wanted first; never empty.
     pub groups: Vec<KeyExchangeGroup>,
+    /// Cipher suites, the most wanted first; at least one of each version.
+    pub ciphers: Vec<CipherSuite>,
 }
 
 /// `upstreams.tls.ca`

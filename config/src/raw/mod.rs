@@ -4,6 +4,7 @@
 //! wrong types, numbers out of range and missing keys are problems by then; a value with a problem
 //! is there as `Value::Broken`, so that nobody reports it missing as well.
 
+mod decimal;
 mod meant;
 mod reader;
 mod table;

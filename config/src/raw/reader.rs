@@ -241,6 +241,7 @@ impl Reader<'_> {
             Kind::Int(min, max) => self.int(value, field, min, max),
             Kind::Ints(min, max) => self.ints(value, field, min, max),
             Kind::AutoInt(min, max) => self.auto_int(value, field, min, max),
+            Kind::Decimal(min, max) => self.decimal(value, field, min, max),
             Kind::Duration => self.duration(value, field, false),
             Kind::Skew => self.skew(value, field),
             Kind::Seconds => self.duration(value, field, true),

@@ -115,6 +115,7 @@ pub(crate) enum Value {
     Auto,
     Duration(Duration),
     Size(u64),
+    Thousandths(u64),
     Word(&'static str),
     Words(Vec<&'static str>),
     Id(String),
@@ -283,6 +284,17 @@ impl Raw {
         match (self.value(key), self.fallback(key)) {
             (Some(Value::Size(size)), _) => *size,
             (_, Some(Fallback::Size(size))) => size,
+            _ => 0,
+        }
+    }
+
+    /// Thousandths of a number.
+    pub(crate) fn thousandths(&self, key: &str) -> u64 {
+        match (self.value(key), self.fallback(key)) {
+            (Some(Value::Thousandths(number)), _) => *number,
+            (_, Some(Fallback::Int(number))) => {
+                u64::try_from(number).unwrap_or_default().saturating_mul(1_000)
+            }
             _ => 0,
         }
     }

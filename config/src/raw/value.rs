@@ -24,7 +24,12 @@ const SKEW_MAX: Duration = Duration::from_secs(86_400);
 const ID_BYTES_MAX: usize = 64;
 
 impl Reader<'_> {
-    fn wrong(&mut self, value: &Spanned<DeValue<'_>>, field: &str, wrong: Wrong) -> Value {
+    pub(super) fn wrong(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+        wrong: Wrong,
+    ) -> Value {
         self.problems.push_at(Place::of(value.span()), field, wrong.message, wrong.help);
         Value::Broken
     }
@@ -76,7 +81,11 @@ impl Reader<'_> {
     }
 
     /// A number or flag may come from the environment, and is text then.
-    fn env_text(&mut self, value: &Spanned<DeValue<'_>>, field: &str) -> Option<Option<String>> {
+    pub(super) fn env_text(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        field: &str,
+    ) -> Option<Option<String>> {
         let text = value.get_ref().as_str()?;
         text.contains("${env:").then(|| self.string(value, field, Use::Plain))
     }

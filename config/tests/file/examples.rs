@@ -44,7 +44,7 @@ fn the_client_guide_reads_as_it_says() {
     assert_eq!((client.depth, client.ca.len()), (1, 1));
     let route = &config.routes[0];
     assert_eq!(route.uris, [UriPattern::Exact("/anything".to_owned())]);
-    let node = &config.upstreams[route.upstream].nodes[0];
+    let node = &config.upstreams[route.upstream.unwrap()].nodes[0];
     let host = "httpbin.org".to_owned();
     assert_eq!(node.address, NodeAddress::Name { host, port: 80 });
     let names: Vec<_> = route.headers[0].set.iter().map(|header| header.name.as_str()).collect();
@@ -60,7 +60,7 @@ fn the_upstream_guide_reads_as_it_says() {
     assert_eq!(route.hosts, [HostPattern::Exact("app.example.com".to_owned())]);
     assert_eq!(route.uris, [UriPattern::Exact("/v1/anything".to_owned())]);
     assert_eq!((route.methods.as_slice(), &route.strip_prefix), (&["GET".to_owned()][..], &None));
-    let upstream = &config.upstreams[route.upstream];
+    let upstream = &config.upstreams[route.upstream.unwrap()];
     assert_eq!(upstream.pass_host, PassHost::Pass);
     let tls = upstream.tls.as_ref().unwrap();
     assert_eq!(tls.verify, UpstreamVerify::Ca);
@@ -82,11 +82,22 @@ fn the_full_example_merges_services_and_rules() {
     assert_eq!(route.headers.len(), 4);
     assert_eq!(route.headers[0].set[0].name, "X-Real-IP");
     assert_eq!(route.headers[3].add[0].value.to_string(), "b");
-    assert_eq!(config.upstreams[route.upstream].id, "pay");
+    assert_eq!(config.upstreams[route.upstream.unwrap()].id, "pay");
     let ids: Vec<_> = config.upstreams.iter().map(|upstream| upstream.id.as_str()).collect();
-    assert_eq!(ids, ["pay", "2", "addressed", "local", "services.1.upstream", "own"]);
+    assert_eq!(
+        ids,
+        [
+            "pay",
+            "2",
+            "addressed",
+            "local",
+            "services.1.upstream",
+            "routes.0.traffic_split.0.0",
+            "own"
+        ]
+    );
     assert_eq!(config.upstreams[4].nodes.len(), 1);
-    assert_eq!(config.upstreams[config.routes[2].upstream].id, "2");
+    assert_eq!(config.upstreams[config.routes[2].upstream.unwrap()].id, "2");
 }
 
 #[test]

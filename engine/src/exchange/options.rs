@@ -4,7 +4,7 @@
 //! ignored, and TRACE is refused before anybody looks. Out: how often the request may still be sent
 //! on, or the answer of a final recipient (section 9.3.7): 200 with `Allow` and no content.
 
-use super::answer::AnswerTo;
+use super::answer::{AnswerTo, end_head};
 use super::refusal::Refusal;
 use crate::plan::MethodSet;
 use crate::wire::fields::Known;
@@ -49,6 +49,7 @@ pub fn asks_the_server(request: RequestView<'_>, target: &Target) -> bool {
 
 /// Appends the answer of a final recipient. It has no content.
 pub fn answer(methods: MethodSet, to: &AnswerTo<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
     write::status_line(200, out);
     write::date(to.http_date.as_bytes(), out);
     if to.server_tokens {
@@ -63,7 +64,7 @@ pub fn answer(methods: MethodSet, to: &AnswerTo<'_>, out: &mut Vec<u8>) {
     } else if to.version == Version::Http10 {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
     }
-    out.extend_from_slice(write::CRLF);
+    end_head(start, to, out);
 }
 
 #[cfg(test)]

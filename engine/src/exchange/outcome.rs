@@ -41,6 +41,8 @@ pub enum ExchangeEnd {
     Answered,
     /// We answered ourselves.
     Refused(Refusal),
+    /// We gave the answer that the configuration holds.
+    AnsweredHere,
     /// The client left first.
     ClientLeft,
     /// The upstream's response broke a rule, or off, after its head went out.
@@ -60,6 +62,7 @@ impl ExchangeEnd {
         match self {
             Self::Answered => "ok",
             Self::Refused(refusal) => refusal.word(),
+            Self::AnsweredHere => "answered-here",
             Self::ClientLeft => "client-left",
             Self::ResponseCutOff(fault) => fault.word(),
             Self::TimedOut => "timed-out",
@@ -77,6 +80,7 @@ impl ExchangeEnd {
             Self::ResponseCutOff(_) | Self::TimedOut => true,
             Self::Answered
             | Self::Refused(_)
+            | Self::AnsweredHere
             | Self::ClientLeft
             | Self::Overdue
             | Self::Stopped => false,

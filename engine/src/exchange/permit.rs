@@ -11,6 +11,7 @@ use super::scratch::Scratch;
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::hosts::{Cover, HostBuf};
 use crate::plan::{Gate, HostMatch, HostName, Plan, RouteId, RouteMatch};
+use crate::wire::head::Method;
 
 /// May this client ask for anything? Its certificate was judged at the handshake, but connections
 /// live on, so its dates are looked at again: two comparisons.
@@ -72,9 +73,14 @@ pub(super) fn check_host(
     plan: &Plan,
     connection: &ConnectionView<'_>,
     host: HostName<'_>,
+    method: Method,
 ) -> Result<HostScope, Refusal> {
     let meaning = plan.host_meaning(connection.listener, host);
     let Some(used) = connection.policy else {
+        let listener = connection.listener.map(|listener| plan.listener(listener));
+        if let Some(port) = listener.and_then(|listener| listener.listen.https_port) {
+            return Err(to_https(method, host, port));
+        }
         let required = meaning.policy.is_some_and(|policy| plan.sni.requires_certificate(policy));
         let misdirected = required || !meaning.above.admit(None);
         return Ok(HostScope { matched: meaning.matched, misdirected });
@@ -99,6 +105,17 @@ pub(super) fn check_host(
         Ok(HostScope { matched: meaning.matched, misdirected: false })
     } else {
         Err(Refusal::MisdirectedRequest)
+    }
+}
+
+/// The same by TLS. A client may ask by another method after a 301, but not after a 308 (RFC 9110, sections 15.4.2 and
+/// 15.4.9).
+#[cold]
+const fn to_https(method: Method, host: HostName<'_>, port: u16) -> Refusal {
+    match method {
+        _ if host.is_empty() => Refusal::UnusableUri,
+        Method::Get | Method::Head => Refusal::RedirectToHttps(301, port),
+        _ => Refusal::RedirectToHttps(308, port),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Where a certificate is refused, the titles are nginx's and the reasons OpenSSL's. The answer itself is
 //! written by [`refusal_response`](super::refusal_response).
 
-use ferrule_config::model::QueueStatus;
+use ferrule_config::model::{LimitKind, QueueStatus};
 use strum::{EnumCount, EnumDiscriminants, VariantArray};
 
 use super::response_fault::ResponseFault;
@@ -34,6 +34,8 @@ pub enum Refusal {
     Forbidden(Forbidden),
     /// The `Host` is not one that this connection's server name may ask for.
     MisdirectedRequest,
+    /// It is asked for without TLS, and only by TLS is it served: with this status, on this port.
+    RedirectToHttps(u16, u16),
     /// The request has been here before: it bears our name in `Via`.
     RequestLoop,
     /// A `Max-Forwards` that is no number, or several.
@@ -48,8 +50,12 @@ pub enum Refusal {
     ExpectationFailed,
     /// The body is larger than allowed.
     BodyTooLarge,
+    /// A limit of requests is reached; answered with this status.
+    Limited(LimitKind, u16),
     /// The head outgrew its bound by what was added to it.
     HeadOverflow,
+    /// What a rewrite or redirect makes of the request's path is no path.
+    UnusableUri,
     /// The process or this core has no room for another exchange.
     Overloaded,
     /// No node of the upstream may be asked.
@@ -85,15 +91,16 @@ impl Refusal {
         match self {
             Self::Malformed(error) => error.status(),
             Self::Options(_) => 200,
-            Self::IncompleteRequest | Self::InvalidMaxForwards => 400,
+            Self::RedirectToHttps(status, _) => status,
+            Self::IncompleteRequest | Self::InvalidMaxForwards | Self::UnusableUri => 400,
             Self::PlainHttpOnTls
             | Self::NoCertificate
             | Self::BadCertificate(_)
             | Self::CertificateExpired => 400,
-            Self::Forbidden(_) => 403,
+            Self::Forbidden(forbidden) => forbidden.status(),
             Self::RouteNotFound => 404,
             Self::MethodNotAllowed(_) => 405,
-            Self::CircuitBroken(status) => status,
+            Self::CircuitBroken(status) | Self::Limited(_, status) => status,
             Self::UpstreamQueueFull(status) | Self::UpstreamQueueTimeout(status) => status.code(),
             Self::HeadTimeout | Self::BodyTimeout => 408,
             Self::BodyTooLarge => 413,
@@ -145,6 +152,7 @@ impl Refusal {
             Self::CertificateExpired => "certificate-expired",
             Self::Forbidden(forbidden) => forbidden.word(),
             Self::MisdirectedRequest => "misdirected-request",
+            Self::RedirectToHttps(..) => "redirect-to-https",
             Self::RequestLoop => "request-loop",
             Self::InvalidMaxForwards => "invalid-max-forwards",
             Self::Options(_) => "options",
@@ -152,7 +160,11 @@ impl Refusal {
             Self::MethodNotAllowed(_) => "method-not-allowed",
             Self::ExpectationFailed => "expectation-failed",
             Self::BodyTooLarge => "body-too-large",
+            Self::Limited(LimitKind::Requests, _) => "request-limit",
+            Self::Limited(LimitKind::Rate, _) => "rate-limit",
+            Self::Limited(LimitKind::Connections, _) => "connection-limit",
             Self::HeadOverflow => "head-overflow",
+            Self::UnusableUri => "unusable-uri",
             Self::Overloaded => "overloaded",
             Self::NoLiveNode => "no-live-node",
             Self::CircuitBroken(_) => "circuit-broken",
@@ -187,13 +199,16 @@ impl Refusal {
             | Self::BodyTimeout
             | Self::Internal => true,
             Self::Forbidden(_)
+            | Self::RedirectToHttps(..)
             | Self::RequestLoop
             | Self::InvalidMaxForwards
             | Self::Options(_)
             | Self::RouteNotFound
             | Self::MethodNotAllowed(_)
             | Self::ExpectationFailed
+            | Self::Limited(..)
             | Self::HeadOverflow
+            | Self::UnusableUri
             | Self::NoLiveNode
             | Self::CircuitBroken(_)
             | Self::UpstreamQueueFull(_)
@@ -229,13 +244,16 @@ impl Refusal {
             | Self::IncompleteRequest
             | Self::Forbidden(_)
             | Self::MisdirectedRequest
+            | Self::RedirectToHttps(..)
             | Self::RequestLoop
             | Self::InvalidMaxForwards
             | Self::Options(_)
             | Self::MethodNotAllowed(_)
             | Self::ExpectationFailed
             | Self::BodyTooLarge
+            | Self::Limited(..)
             | Self::HeadOverflow
+            | Self::UnusableUri
             | Self::Overloaded
             | Self::NoLiveNode
             | Self::CircuitBroken(_)

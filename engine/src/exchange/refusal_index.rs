@@ -3,13 +3,13 @@
 //! No number is written by hand: the slots follow the variants of [`Refusal`] in their order, and the compiler
 //! names what a new variant lacks.
 
-use ferrule_config::model::QueueStatus;
+use ferrule_config::model::{LimitKind, QueueStatus};
 use strum::{EnumCount, VariantArray};
 
 use super::refusal::{Refusal, RefusalKind};
 use super::response_fault::ResponseFault;
 use crate::identity::failure::VerifyFailure;
-use crate::plan::{Forbidden, ForbiddenKind, MethodSet};
+use crate::plan::{Forbidden, ForbiddenKind, MethodSet, OwnWords};
 use crate::wire::error::WireError;
 
 /// Where the slots of each kind start; behind them, how many there are.
@@ -45,6 +45,7 @@ impl Refusal {
             Self::Malformed(error) => error.index(),
             Self::Forbidden(forbidden) => ForbiddenKind::from(forbidden) as usize,
             Self::BadResponse(fault) => fault.index(),
+            Self::Limited(kind, _) => kind as usize,
             _ => 0,
         };
         STARTS[RefusalKind::from(self) as usize] + within
@@ -58,6 +59,7 @@ impl RefusalKind {
             Self::Malformed => WireError::COUNT,
             Self::Forbidden => ForbiddenKind::COUNT,
             Self::BadResponse => ResponseFault::COUNT,
+            Self::Limited => LimitKind::COUNT,
             _ => 1,
         }
     }
@@ -72,6 +74,10 @@ impl RefusalKind {
                 let each = ForbiddenKind::VARIANTS.iter().copied().map(forbidden);
                 return each.map(Refusal::Forbidden).collect();
             }
+            Self::Limited => {
+                let each = LimitKind::VARIANTS.iter().map(|kind| Refusal::Limited(*kind, 503));
+                return each.collect();
+            }
             Self::BadResponse => return ResponseFault::all().map(Refusal::BadResponse).collect(),
             Self::HeadTimeout => Refusal::HeadTimeout,
             Self::IncompleteRequest => Refusal::IncompleteRequest,
@@ -80,6 +86,7 @@ impl RefusalKind {
             Self::BadCertificate => Refusal::BadCertificate(VerifyFailure::Expired),
             Self::CertificateExpired => Refusal::CertificateExpired,
             Self::MisdirectedRequest => Refusal::MisdirectedRequest,
+            Self::RedirectToHttps => Refusal::RedirectToHttps(301, 443),
             Self::RequestLoop => Refusal::RequestLoop,
             Self::InvalidMaxForwards => Refusal::InvalidMaxForwards,
             Self::Options => Refusal::Options(MethodSet::ALL),
@@ -88,6 +95,7 @@ impl RefusalKind {
             Self::ExpectationFailed => Refusal::ExpectationFailed,
             Self::BodyTooLarge => Refusal::BodyTooLarge,
             Self::HeadOverflow => Refusal::HeadOverflow,
+            Self::UnusableUri => Refusal::UnusableUri,
             Self::Overloaded => Refusal::Overloaded,
             Self::NoLiveNode => Refusal::NoLiveNode,
             Self::CircuitBroken => Refusal::CircuitBroken(503),
@@ -105,12 +113,18 @@ impl RefusalKind {
     }
 }
 
+/// In whatever words.
+const REFUSED: OwnWords = OwnWords { status: 403, answer: 0 };
+
 const fn forbidden(kind: ForbiddenKind) -> Forbidden {
     match kind {
         ForbiddenKind::CertificateRequired => Forbidden::CertificateRequired,
         ForbiddenKind::NotVerified => Forbidden::NotVerified(VerifyFailure::Expired),
         ForbiddenKind::NotAllowed => Forbidden::NotAllowed,
         ForbiddenKind::Denied => Forbidden::Denied,
+        ForbiddenKind::TokenNotBound => Forbidden::TokenNotBound,
+        ForbiddenKind::Address => Forbidden::Address(REFUSED),
+        ForbiddenKind::Condition => Forbidden::Condition(REFUSED),
     }
 }
 

@@ -4,7 +4,7 @@
 //! `{"error_msg":"404 Route Not Found"}`, or says the same as text or HTML where the client prefers
 //! that ([`answer`](super::answer)).
 
-use super::answer::{AnswerTo, ErrorBody, ErrorText};
+use super::answer::{AnswerTo, ErrorBody, ErrorText, digits, end_head};
 use super::break_response;
 use super::options;
 use super::refusal::Refusal;
@@ -20,6 +20,7 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
     if let Some(own) = to.format.broken.filter(|own| break_response::is_worded(own)) {
         return break_response::answer(own, to, out);
     }
+    let start = out.len();
     let status = refusal.status();
     let digits = digits(status);
     let text = ErrorText {
@@ -29,7 +30,10 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
         reason: refusal.reason(),
         details: to.details,
     };
-    let body = ErrorBody::choose(&text, &to.format);
+    let body = match to.format.limited {
+        Some(body) => ErrorBody::Given(body),
+        None => ErrorBody::choose(&text, &to.format),
+    };
     let body_len = body.len();
     write::status_line(status, out);
     write::date(to.http_date.as_bytes(), out);
@@ -57,7 +61,7 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
     } else if to.version == Version::Http10 {
         out.extend_from_slice(b"Connection: keep-alive\r\n");
     }
-    out.extend_from_slice(write::CRLF);
+    end_head(start, to, out);
     if to.method == Method::Head {
         return 0;
     }
@@ -65,13 +69,6 @@ pub fn answer(refusal: Refusal, to: &AnswerTo<'_>, out: &mut Vec<u8>) -> usize {
     body.render(out);
     debug_assert_eq!(out.len() - start, body_len);
     body_len
-}
-
-/// The three digits of a status.
-fn digits(status: u16) -> [u8; 3] {
-    const DIGITS: &[u8; 10] = b"0123456789";
-    let digit = |unit: u16| DIGITS[(status / unit % 10) as usize];
-    [digit(100), digit(10), digit(1)]
 }
 
 #[cfg(test)]
@@ -252,7 +249,7 @@ mod tests {
                 accepted: accepting(accept),
                 pages: Some(&pages),
                 request_id: Some(RequestIdField { name: "X-Id", id: b"id-1" }),
-                broken: None,
+                ..ResponseFormat::default()
             };
             assert_eq!(with(refusal, format).1, wanted);
         }

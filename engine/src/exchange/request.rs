@@ -118,7 +118,7 @@ pub fn admit(
         scratch.readings.clear();
     }
     check_client(plan, connection, Some(scratch))?;
-    let scope = check_host(plan, connection, scratch.host.name())?;
+    let scope = check_host(plan, connection, scratch.host.name(), method)?;
     if plan.http.via.as_ref().is_some_and(|name| via::loops(fields, name)) {
         return Err(Refusal::RequestLoop);
     }
@@ -138,7 +138,7 @@ pub fn admit(
         !upgrade && version == Version::Http11 && fields.has_item(Known::Te, b"trailers");
     Ok(Admission {
         route,
-        upstream: plan.route(route).upstream,
+        upstream: plan.route(route).upstream.unwrap_or(UpstreamId::NOWHERE),
         method,
         version,
         target,

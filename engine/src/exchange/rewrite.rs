@@ -11,9 +11,10 @@ use ferrule_config::model::{Expect, PassHost};
 use super::hop::{self, Nominations};
 use super::refusal::Refusal;
 use super::request::Admission;
+use super::request_line::{own_request_line, request_line};
+use super::rewritten::Rewritten;
 use super::{forwarded_cert, upgrade, via};
 use crate::identity::verify::server_name;
-use crate::plan::facts::RequestFacts;
 use crate::plan::forwarded::ForwardedRequest;
 use crate::plan::names::is_respelt;
 use crate::plan::{Facts, ForwardedFields, HostBuf, NodePlan, Plan, UpstreamPlan};
@@ -36,6 +37,8 @@ pub struct Destination<'a> {
     pub identity_block: &'a [u8],
     /// What is told of the client connection.
     pub forwarded: &'a ForwardedFields,
+    /// What is sent in the place of what the client asked for, where the route rewrites it.
+    pub rewritten: &'a Rewritten,
     /// May the upstream connection be kept? Otherwise it is told to close.
     pub keep_alive: bool,
 }
@@ -54,8 +57,13 @@ pub fn upstream_head(
     let start = out.len();
     let request = facts.request.as_ref().ok_or(Refusal::Internal)?;
     let route = plan.route(admission.route);
-    request_line(admission, route.strip_prefix.as_deref(), request, out)?;
-    write::field(b"Host", upstream_host(plan, admission, request.head, destination.node), out);
+    let host = upstream_host(plan, admission, request.head, destination.node);
+    if route.policy.is_none() {
+        request_line(admission, None, request, out)?;
+        write::field(b"Host", host, out);
+    } else {
+        own_request_line(plan, admission, request, destination.rewritten, host, out)?;
+    }
     client_fields(plan, admission, request.head.fields(), destination.forwarded, out)?;
     match admission.body {
         BodyLength::None | BodyLength::UntilClose => {}
@@ -134,76 +142,6 @@ fn client_fields(
     Ok(())
 }
 
-fn request_line(
-    admission: &Admission,
-    strip_prefix: Option<&[u8]>,
-    request: &RequestFacts<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), Refusal> {
-    let head = request.head;
-    let target = head.text(admission.target.path_and_query);
-    let rest = match strip_prefix {
-        _ if admission.features.asks_the_server => b"*",
-        Some(prefix) => {
-            let path = head.text(admission.target.path);
-            let taken = prefix_len(path, prefix).ok_or(Refusal::Internal)?;
-            let rest = target.get(taken..).ok_or(Refusal::Internal)?;
-            // What was a path must not become a reference with an authority (RFC 3986, section 4.2).
-            let slashes = rest.iter().take_while(|byte| **byte == b'/').count();
-            rest.get(slashes.saturating_sub(1)..).unwrap_or_default()
-        }
-        None => target,
-    };
-    out.extend_from_slice(head.method_text());
-    out.push(b' ');
-    if !matches!(rest.first(), Some(b'/' | b'*')) {
-        out.push(b'/');
-    }
-    out.extend_from_slice(rest);
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    Ok(())
-}
-
-/// How many bytes of a path, as it came, mean the prefix: the path may spell it with escapes and
-/// repeated slashes, because routing looked at its normal form.
-fn prefix_len(path: &[u8], prefix: &[u8]) -> Option<usize> {
-    let mut rest = path;
-    let mut after_slash = false;
-    let mut wanted = prefix;
-    while let [first, tail @ ..] = wanted {
-        let taken = match rest {
-            [b'/', ..] if after_slash && *first != b'/' => {
-                rest = rest.get(1..)?;
-                continue;
-            }
-            [byte, ..] if byte == first && *byte != b'%' => 1,
-            [b'%', high, low, ..]
-                if unescaped(*high, *low) == Some(*first) && !matches!(first, b'/' | b'%') =>
-            {
-                3
-            }
-            // What stays encoded in the normal form, as `%2F`.
-            [b'%', high, low, ..] => {
-                let same = wanted.get(..3)?.eq_ignore_ascii_case(&[b'%', *high, *low]);
-                rest = rest.get(3..).filter(|_| same)?;
-                wanted = wanted.get(3..)?;
-                after_slash = false;
-                continue;
-            }
-            _ => return None,
-        };
-        after_slash = *first == b'/';
-        rest = rest.get(taken..)?;
-        wanted = tail;
-    }
-    path.len().checked_sub(rest.len())
-}
-
-fn unescaped(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
-}
-
 /// The `Host` that goes upstream.
 #[must_use]
 pub fn upstream_host<'a>(
@@ -218,6 +156,20 @@ pub fn upstream_host<'a>(
         PassHost::Pass if !admission.authority.is_empty() => request.text(admission.authority),
         PassHost::Pass | PassHost::Node => &node.host,
     }
+}
+
+/// [`upstream_name`] where a rewrite gives the host.
+#[must_use]
+pub fn rewritten_name<'a>(
+    upstream: &'a UpstreamPlan,
+    host: &'a [u8],
+    node: &'a NodePlan,
+) -> &'a [u8] {
+    if let Some(name) = &upstream.server_name {
+        return name.as_bytes();
+    }
+    let bare = target::parse_authority(host).map_or(&[][..], |(host, _)| host);
+    if server_name::is_dns_name(bare) { bare } else { node.name.as_bytes() }
 }
 
 /// The name for SNI and for the check of the upstream's certificate: `server_name`, else the Host
@@ -257,6 +209,7 @@ mod tests {
     use crate::exchange::{ConnectionView, Scratch, admit};
     use crate::identity::ClientIdentity;
     use crate::plan::ListenerId;
+    use crate::plan::facts::RequestFacts;
     use crate::plan::fixture::{self, NOW, config, field, route, set, text, variable};
     use crate::wire::head::{RequestHead, parse_request};
 
@@ -294,15 +247,18 @@ mod tests {
             target: Some(&admission.target),
             host: &scratch.host,
             path: &scratch.path,
+            captures: Some(&scratch.captures),
             route_id: &plan.route(admission.route).id,
         });
         let node = &plan.upstream(admission.upstream).nodes[0];
         let mut forwarded = ForwardedFields::default();
         forwarded.render(&plan.http.forwarded, &connection);
+        let rewritten = Rewritten::default();
         let destination = Destination {
             node,
             identity_block: &identity_block,
             forwarded: &forwarded,
+            rewritten: &rewritten,
             keep_alive,
         };
         let mut out = Vec::new();
@@ -406,10 +362,6 @@ mod tests {
             let sent = sent(&config, &head, true).unwrap();
             assert_eq!(sent.split(' ').nth(1), Some(wanted), "{target}");
         }
-        assert_eq!(prefix_len(b"/x%2fy/z", b"/x%2Fy"), Some(6));
-        assert_eq!(prefix_len(b"/x/y/z", b"/x%2Fy"), None);
-        assert_eq!(prefix_len(b"/%2561", b"/a"), None);
-        assert_eq!(prefix_len(b"/v", b"/v1"), None);
     }
 
     #[test]

@@ -10,8 +10,11 @@ use super::connection_view::ConnectionView;
 use super::permit::{HostScope, check_route};
 use super::refusal::Refusal;
 use super::scratch::Scratch;
+use crate::plan::captures::Captures;
 use crate::plan::facts::RequestFacts;
-use crate::plan::{Facts, HostBuf, LookupResult, MethodSet, Plan, RouteId, RouteMatch, Truth};
+use crate::plan::{
+    Condition, Facts, HostBuf, LookupResult, MethodSet, Plan, RouteId, RouteMatch, Truth,
+};
 use crate::wire::head::Method;
 use crate::wire::target::Target;
 use crate::wire::view::RequestView;
@@ -34,8 +37,8 @@ pub(super) fn find_route(
     scratch: &mut Scratch,
 ) -> Result<RouteId, Refusal> {
     let &RouteQuery { request, scope, max_forwards, asks_the_server, .. } = query;
-    let Scratch { host, path, readings, demanding, value, .. } = scratch;
-    let mut lookup = RouteLookup { plan, connection, query, host, value };
+    let Scratch { host, path, readings, demanding, captures, value, .. } = scratch;
+    let mut lookup = RouteLookup { plan, connection, query, host, captures, value };
     let route = match lookup.find(path, request.method()) {
         LookupResult::Route(_) | LookupResult::NotFound
             if asks_the_server && max_forwards == Some(0) =>
@@ -50,10 +53,8 @@ pub(super) fn find_route(
         LookupResult::NotFound if asks_the_server => return Err(Refusal::Options(MethodSet::ALL)),
         LookupResult::NotFound => return Err(Refusal::RouteNotFound),
     };
-    let text = request.method_text();
-    let other = request.method().may_be_read_as(text);
-    let another = other.and_then(|method| method.may_be_read_as(text));
-    let methods = [Some(request.method()), other, another];
+    let methods = method_readings(request.method(), request.method_text());
+    let [_, other, _] = methods;
     // What was found is what the first of each means, unless conditions leave a doubt. Almost every
     // request is read in one way (`exchange/request`: -1 %).
     let doubt = plan.has_ambiguous_conditions();
@@ -80,12 +81,20 @@ pub(super) fn find_route(
     Ok(route)
 }
 
+/// What a method may be taken for, itself first.
+pub(super) fn method_readings(method: Method, text: &[u8]) -> [Option<Method>; 3] {
+    let other = method.may_be_read_as(text);
+    let another = other.and_then(|method| method.may_be_read_as(text));
+    [Some(method), other, another]
+}
+
 /// Looks paths up for one request.
 struct RouteLookup<'a> {
     plan: &'a Plan,
     connection: &'a ConnectionView<'a>,
     query: &'a RouteQuery<'a>,
     host: &'a HostBuf,
+    captures: &'a mut Captures,
     value: &'a mut Vec<u8>,
 }
 
@@ -99,10 +108,7 @@ impl<'a> RouteLookup<'a> {
     /// Every route that this path and method may mean to some upstream.
     fn each_possible(&mut self, path: &[u8], method: Method, found: &mut dyn FnMut(&RouteMatch)) {
         let (plan, host) = (self.plan, self.host.name());
-        let judge = &mut |route| {
-            let Some(when) = plan.route(route).when.as_ref() else { return Truth::Yes };
-            self.facts(path).map_or(Truth::No, |facts| when.judge(&facts, self.value))
-        };
+        let judge = &mut |route| self.decide(route, path, Condition::judge).unwrap_or(Truth::Yes);
         plan.table.possible(host, path, method, judge, found);
     }
 
@@ -113,22 +119,38 @@ impl<'a> RouteLookup<'a> {
     }
 
     fn holds(&mut self, route: RouteId, path: &[u8]) -> bool {
-        let Some(when) = self.plan.route(route).when.as_ref() else { return true };
-        self.facts(path).is_some_and(|facts| when.holds(&facts, self.value))
+        self.decide(route, path, Condition::holds).unwrap_or(true)
     }
 
-    /// What conditions may read.
-    fn facts<'f>(&self, path: &'f [u8]) -> Option<Facts<'f>>
-    where
-        'a: 'f,
-    {
+    /// What is found out about the conditions of a route, with what the route finds in this path; `None` if it has
+    /// none. Where nothing is known of the connection, nothing holds.
+    fn decide<T: Default>(
+        &mut self,
+        route: RouteId,
+        path: &[u8],
+        ask: impl Fn(&Condition, &Facts<'_>, &mut Vec<u8>) -> T,
+    ) -> Option<T> {
+        let Self { plan, connection, query, host, captures, value } = self;
+        let route = plan.route(route);
+        let when = route.when.as_ref()?;
+        if let Some(policy) = &route.policy {
+            captures.clear();
+            policy.read_path(path, captures);
+        }
         let request = RequestFacts {
-            head: self.query.request,
-            target: Some(self.query.target),
-            host: self.host,
+            head: query.request,
+            target: Some(query.target),
+            host,
             path,
+            captures: Some(captures),
             route_id: "",
         };
-        self.connection.facts.map(|facts| Facts { request: Some(request), ..facts })
+        let facts = connection.facts.map(|facts| Facts { request: Some(request), ..facts });
+        let found = facts.map_or_else(T::default, |facts| ask(when, &facts, value));
+        if route.policy.is_some() {
+            // It may be another route that is taken.
+            captures.clear();
+        }
+        Some(found)
     }
 }

@@ -4,6 +4,8 @@
 //! path in every reading.
 
 use super::refusal::Refusal;
+use crate::plan::captures::Captures;
+use crate::plan::named_capture::CaptureSpace;
 use crate::plan::{HostBuf, RouteId};
 use crate::wire::readings::Readings;
 use crate::wire::span::Span;
@@ -24,6 +26,12 @@ pub struct Scratch {
     /// Routes that other readings of the path lead to, and that demand something: they have to be
     /// passed as well ([`permit`](super::permit())).
     pub demanding: Vec<RouteId>,
+    /// What its route has found in it.
+    pub captures: Captures,
+    /// What a route finds whose demands are looked at.
+    pub(super) judged: Captures,
+    /// What values are looked for in.
+    pub capture_space: CaptureSpace,
     /// A variable's value while a condition is decided.
     pub(super) value: Vec<u8>,
     /// After a refusal: do we know that the next request starts right behind this head, and does the
@@ -39,6 +47,7 @@ impl Scratch {
         self.path.clear();
         self.readings.clear();
         self.demanding.clear();
+        self.captures.clear();
         self.keep_after_refusal = false;
     }
 

@@ -293,6 +293,7 @@ mod tests {
                 target: None,
                 host: b"h",
                 path: value,
+                captures: None,
                 route_id: "x",
             }),
             now: NOW,

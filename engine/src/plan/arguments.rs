@@ -41,7 +41,7 @@ pub(super) fn put_cookie(name: &[u8], facts: &Facts<'_>, sink: &mut ValueWriter<
 }
 
 /// Names and values of a query that is cut at these bytes.
-pub(super) fn parameters<'a>(
+pub fn parameters<'a>(
     query: &'a [u8],
     cut: &'a [u8],
 ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {

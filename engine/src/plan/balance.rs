@@ -71,10 +71,8 @@ impl BalancePlan {
             .chunk_by(|one, other| rank(one) == rank(other))
             .map(|group| NodeGroup::build(group, nodes, upstream.balance.method))
             .collect();
-        let hash_key = upstream.balance.hash_key.as_ref().map(|key| HashKey {
-            template: compiler.compile(&key.template),
-            text_bytes: key.template.pieces.iter().map(text_bytes).sum(),
-        });
+        let hash_key = upstream.balance.hash_key.as_ref();
+        let hash_key = hash_key.map(|key| HashKey::of(&key.template, compiler));
         Self {
             method: upstream.balance.method,
             groups,
@@ -104,18 +102,38 @@ impl NodeGroup {
 }
 
 impl HashKey {
+    /// Compiles the template of a key.
+    #[must_use]
+    pub fn of(template: &ferrule_config::template::Template, compiler: &mut Compiler) -> Self {
+        Self {
+            template: compiler.compile(template),
+            text_bytes: template.pieces.iter().map(text_bytes).sum(),
+        }
+    }
+
     /// The hash of a request; `scratch` is used and left as it was. Where no variable has a value it is that of
     /// the client's address, as in APISIX.
     #[must_use]
     pub fn hash(&self, facts: &Facts<'_>, scratch: &mut Vec<u8>) -> u64 {
+        self.with_key(facts, scratch, |key| hash_of(key).into())
+    }
+
+    /// Runs `with` on the bytes that tell a request from others; `scratch` is used and left as it was. Where no
+    /// variable has a value they are the client's address, as in APISIX.
+    pub fn with_key<R>(
+        &self,
+        facts: &Facts<'_>,
+        scratch: &mut Vec<u8>,
+        with: impl FnOnce(&[u8]) -> R,
+    ) -> R {
         let start = scratch.len();
         render(&self.template, facts, scratch);
         let key = scratch.get(start..).unwrap_or_default();
         let key =
             if key.len() > self.text_bytes { key } else { facts.connection.remote_addr.as_bytes() };
-        let hash = hash_of(key);
+        let result = with(key);
         scratch.truncate(start);
-        hash.into()
+        result
     }
 }
 

@@ -13,9 +13,9 @@ use ferrule_config::model::{
 use ferrule_config::{Config, Problems};
 
 use super::bypass_problem::{Bypass, BypassKind};
+use super::host_paths::RouteCandidate;
 use super::hosts::HostBuf;
 use super::methods::MethodSet;
-use super::route::RouteCandidate;
 use super::route::RouteTable;
 use super::sni::{HostMatch, SniTable};
 
@@ -24,7 +24,8 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         return;
     }
     let sni = SniTable::build(&config.servers);
-    let search = BypassSearch { config, table: RouteTable::build(&config.routes), sni };
+    let table = RouteTable::build(&config.routes, config.http.router);
+    let search = BypassSearch { config, table, sni };
     for route in config.routes.iter().filter(|route| route.clients.iter().any(demands)) {
         let bypass = search.bypass_by_route(route).or_else(|| search.bypass_by_prefix(route));
         let bypass = bypass.or_else(|| search.bypass_by_slash(route));
@@ -199,8 +200,7 @@ impl<'a> BypassSearch<'a> {
     fn is_weaker(&self, route: &Route, guarded: &Route, host: &str) -> bool {
         let all_held = |by: &Route, of: &Route, verified: bool| {
             of.clients.iter().filter(|rule| demands(rule)).all(|rule| {
-                let plain = rule.lists.is_empty() && rule.trust.is_none();
-                (verified && plain) || by.clients.iter().any(|own| holds(own, rule))
+                (verified && rule.is_plain()) || by.clients.iter().any(|own| holds(own, rule))
             })
         };
         let verified = self.verifies(host);
@@ -211,12 +211,13 @@ impl<'a> BypassSearch<'a> {
 
     /// Do both lead to the same nodes? Otherwise the same path is another thing there.
     fn same_upstream(&self, one: &Route, other: &Route) -> bool {
-        let nodes = |route: &Route| {
-            let upstream = self.config.upstreams.get(route.upstream);
+        let nodes = |at: usize| {
+            let upstream = self.config.upstreams.get(at);
             let nodes = upstream.into_iter().flat_map(|upstream| &upstream.nodes);
             nodes.map(|node| node.address.clone()).collect::<Vec<_>>()
         };
-        one.upstream == other.upstream || nodes(one) == nodes(other)
+        targets(one)
+            .any(|one| targets(other).any(|other| one == other || nodes(one) == nodes(other)))
     }
 
     /// Is everybody verified who asks for this host, whatever the route?
@@ -245,6 +246,12 @@ impl<'a> BypassSearch<'a> {
     }
 }
 
+/// Every upstream that a route may send requests to.
+fn targets(route: &Route) -> impl Iterator<Item = usize> {
+    let shares = route.split.iter().flat_map(|rule| &rule.shares);
+    route.upstream.into_iter().chain(shares.filter_map(|share| share.upstream))
+}
+
 /// A host that a pattern covers, spelt out by no other.
 fn example(pattern: &HostPattern) -> String {
     match pattern {
@@ -261,18 +268,26 @@ fn beside(path: &UriPattern) -> Option<String> {
         UriPattern::Exact(text) => {
             Some(text.strip_suffix('/').map_or_else(|| format!("{text}/"), str::to_owned))
         }
+        UriPattern::Params(path) => {
+            let text = path.example("~", "");
+            let longer = (!path.goes_on()).then(|| format!("{text}/"));
+            text.strip_suffix('/').map(str::to_owned).or(longer)
+        }
     }
     .filter(|path| !path.is_empty())
 }
 
 /// Does it keep anybody out?
 fn demands(rule: &ClientRule) -> bool {
-    rule.required || rule.trust.is_some() || !rule.lists.is_empty()
+    rule.required || !rule.is_plain()
 }
 
 /// Does whoever passes the one pass the other?
 fn holds(one: &ClientRule, other: &ClientRule) -> bool {
     (one.required || !other.required)
+        && one.satisfy == other.satisfy
+        && (other.addresses.is_none() || one.addresses == other.addresses)
+        && (other.cnf_header.is_none() || one.cnf_header == other.cnf_header)
         && (other.lists.is_empty() || one.lists == other.lists)
         && (other.trust.is_none() || one.trust == other.trust)
 }

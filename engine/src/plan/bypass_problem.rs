@@ -40,6 +40,7 @@ impl Bypass<'_> {
         let path = match self.path {
             UriPattern::Exact(text) => text.clone(),
             UriPattern::Prefix(text) => format!("{text}*"),
+            UriPattern::Params(path) => path.to_string(),
         };
         let (when, help) = match &self.how {
             BypassKind::Methods(methods) => (
@@ -52,8 +53,8 @@ impl Bypass<'_> {
                  this path",
             ),
             BypassKind::Host(host) => (
-                format!("as a route for `{host}` in particular, which comes before any path"),
-                "a host in particular goes before a longer path: name that host here as well",
+                format!("as a route for `{host}` in particular, which comes first"),
+                "a host in particular goes first: name that host here as well",
             ),
             BypassKind::Prefix(path) => (
                 format!("for the upstream, by a path like `{path}` whose prefix is taken off"),

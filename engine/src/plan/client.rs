@@ -34,6 +34,7 @@ pub(super) fn client_value(variable: &Variable, wanted: &mut IdentityPlan) -> Op
         Variable::SslClientVEnd => ClientValue::VEnd,
         Variable::SslClientVStart => ClientValue::VStart,
         Variable::SslClientVerify => ClientValue::Verify,
+        Variable::SslClientX5tS256 => ClientValue::X5tS256,
         Variable::SslClientXfcc => ClientValue::Xfcc,
         _ => return None,
     };

@@ -31,9 +31,10 @@ pub enum Condition {
 }
 
 /// Does a condition hold, in whichever way an upstream reads what the client wrote?
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Truth {
     /// In no way.
+    #[default]
     No,
     /// In some, and not in others.
     Maybe,
@@ -125,6 +126,11 @@ impl Condition {
     /// In which ways does it hold? `value` is scratch space.
     pub fn judge(&self, facts: &Facts<'_>, value: &mut Vec<u8>) -> Truth {
         self.truth(facts, value, false)
+    }
+
+    /// In which ways may it hold? What cannot be read of a certificate may be anything. `value` is scratch space.
+    pub fn may_hold(&self, facts: &Facts<'_>, value: &mut Vec<u8>) -> Truth {
+        self.truth(facts, value, true)
     }
 
     fn truth(&self, facts: &Facts<'_>, value: &mut Vec<u8>, doubtful: bool) -> Truth {

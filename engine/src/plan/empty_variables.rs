@@ -4,7 +4,7 @@
 //! ever hold, or never; a warning for each header value, log format and hash key with one; and what to write
 //! instead.
 
-use ferrule_config::model::{Condition, HashInput, HashOn, HeaderValue};
+use ferrule_config::model::{Condition, HashInput, HashOn, HeaderValue, Route, UriPattern};
 use ferrule_config::template::{Piece, Template, Variable};
 use ferrule_config::{Config, Place, Problem, Problems};
 
@@ -16,9 +16,23 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
     let search = EmptyVariableSearch { config, rules: headers::field_rules(config) };
     for route in &config.routes {
         let mut found = Vec::new();
-        route.when.iter().for_each(|when| search.in_condition(when, &mut found));
+        route.when.iter().for_each(|when| search.in_condition(when, route, &mut found));
         for about in found {
             problems.push(about.problem(route.place, format!("routes.{}.vars", route.id), ""));
+        }
+        for rule in &route.refuse {
+            let mut found = Vec::new();
+            search.in_condition(&rule.when, route, &mut found);
+            for about in found {
+                problems.push(about.problem(rule.place, format!("{}.vars", rule.field), ""));
+            }
+        }
+        let mut found = Vec::new();
+        let split = route.split.iter().filter_map(|rule| rule.when.as_ref());
+        split.for_each(|when| search.in_condition(when, route, &mut found));
+        for about in found {
+            let field = format!("routes.{}.traffic_split", route.id);
+            problems.push(about.problem(route.place, field, ""));
         }
     }
     let ops = config.routes.iter().flat_map(|route| &route.headers);
@@ -28,6 +42,12 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         if !seen.contains(&(field.place, &field.name)) {
             seen.push((field.place, &field.name));
             search.in_template(&field.value, field.place, &field.name, problems);
+        }
+    }
+    for limit in config.routes.iter().flat_map(|route| &route.limits) {
+        if !seen.contains(&(limit.place, &limit.field)) {
+            seen.push((limit.place, &limit.field));
+            search.in_template(&limit.key, limit.place, &format!("{}.key", limit.field), problems);
         }
     }
     if let Some(log) = &config.log.access
@@ -54,13 +74,16 @@ struct EmptyVariable {
 }
 
 impl EmptyVariableSearch<'_> {
-    fn in_condition(&self, condition: &Condition, found: &mut Vec<EmptyVariable>) {
+    fn in_condition(&self, condition: &Condition, route: &Route, found: &mut Vec<EmptyVariable>) {
         match condition {
             Condition::All(list) | Condition::Any(list) => {
-                list.iter().for_each(|one| self.in_condition(one, found));
+                list.iter().for_each(|one| self.in_condition(one, route, found));
             }
-            Condition::Not(inner) => self.in_condition(inner, found),
-            Condition::Test(variable, _) => found.extend(self.about(variable)),
+            Condition::Not(inner) => self.in_condition(inner, route, found),
+            Condition::Test(variable, _) => {
+                let unfound = is_unfound(variable, std::slice::from_ref(route));
+                found.extend(unfound.or_else(|| self.about(variable)));
+            }
         }
     }
 
@@ -82,7 +105,7 @@ impl EmptyVariableSearch<'_> {
             } else {
                 "; it tells no two requests apart"
             });
-            if input.on != HashOn::VarsCombinations {
+            if input.on != HashOn::VarsCombinations && !instead.is_empty() {
                 problem.help = Some(format!(
                     "`hash_on = \"vars\"` and `key = \"{instead}\"` hash what the gateway knows of the client"
                 ));
@@ -95,7 +118,7 @@ impl EmptyVariableSearch<'_> {
         let name = match variable {
             Variable::Http(name) => name.as_str(),
             Variable::Cookie(_) => "cookie",
-            _ => return None,
+            _ => return is_unfound(variable, &self.config.routes),
         };
         let why = self.rules.empty_reason(name)?;
         let field = name.split('_').map(capitalised).collect::<Vec<_>>().join("-");
@@ -133,6 +156,33 @@ impl EmptyVariableSearch<'_> {
     }
 }
 
+/// Does it name what none of these routes finds in a request?
+fn is_unfound(variable: &Variable, routes: &[Route]) -> Option<EmptyVariable> {
+    let in_path = |route: &Route, name: &str| {
+        route.uris.iter().any(|uri| match uri {
+            UriPattern::Params(path) => path.names().any(|one| one == name),
+            UriPattern::Exact(_) | UriPattern::Prefix(_) => false,
+        })
+    };
+    let in_values = |route: &Route, name: &str| {
+        let mut names = route.captures.iter().flat_map(|capture| &capture.names);
+        names.any(|one| one.name == name)
+    };
+    let (name, why, found) = match variable {
+        Variable::UriParam(name) => {
+            let found = routes.iter().any(|route| in_path(route, name));
+            (name, EmptyReason::NotInPath, found)
+        }
+        Variable::Capture(name) => {
+            let found = routes.iter().any(|route| in_values(route, name));
+            (name, EmptyReason::NotNamed, found)
+        }
+        _ => return None,
+    };
+    let (variable, field, instead) = (variable.name(), name.clone(), String::new());
+    (!found).then_some(EmptyVariable { variable, field, why, instead })
+}
+
 impl EmptyVariable {
     fn problem(&self, place: Place, field: String, sigil: &str) -> Problem {
         let Self { variable, field: name, why, instead } = self;
@@ -150,6 +200,17 @@ impl EmptyVariable {
                      `http.trusted_addresses` alone, and none is listed"
                 ),
                 format!("`{sigil}{instead}` is what the gateway knows; or list who is believed"),
+            ),
+            EmptyReason::NotInPath => (
+                format!("`{sigil}{variable}` never has a value: no path has a `:{name}`"),
+                format!(
+                    "write `:{name}` in `uri`, with `router = \"radixtree_uri_with_parameter\"` in \
+                     [http]"
+                ),
+            ),
+            EmptyReason::NotNamed => (
+                format!("`{sigil}{variable}` never has a value: no `vars` of a route name it"),
+                format!("write `(?<{name}>...)` in an expression of `vars`"),
             ),
         };
         Problem { place, field, message, help: Some(help) }

@@ -1,7 +1,9 @@
 //! What a template may read: borrowed views, made for one rendering and never kept.
 
 use super::attempts::AttemptRecord;
+use super::captures::Captures;
 use super::node::NodePlan;
+use super::real_ip::ToldAddress;
 use super::request_ids::RequestIds;
 use crate::identity::ClientIdentity;
 use crate::wire::hex;
@@ -46,6 +48,50 @@ pub struct ConnectionFacts {
     pub requests: u64,
     /// What a PROXY protocol header has replaced; `None` if there was none, or it named no client.
     pub proxied: Option<Box<ProxiedFacts>>,
+    /// What the address that the current request tells has replaced; `None` if it tells none.
+    pub replaced: Option<Box<ReplacedAddress>>,
+}
+
+/// The connection's own end, while a request tells another address of its client (`http.real_ip`).
+#[derive(Clone, Debug)]
+pub struct ReplacedAddress {
+    addr: String,
+    port: String,
+    by: ToldAddress,
+}
+
+impl ConnectionFacts {
+    /// The address that the connection came from, or that of its PROXY protocol header: whom to believe.
+    #[must_use]
+    pub fn own_addr(&self) -> &str {
+        self.replaced.as_ref().map_or(&self.remote_addr, |own| &own.addr)
+    }
+
+    /// The port of that end.
+    #[must_use]
+    pub fn own_port(&self) -> &str {
+        self.replaced.as_ref().map_or(&self.remote_port, |own| &own.port)
+    }
+
+    /// The client has the address that its request tells, or else its own. False if it had that before.
+    pub fn take_told(&mut self, told: Option<ToldAddress>) -> bool {
+        if self.replaced.as_ref().map(|own| own.by) == told {
+            return false;
+        }
+        if let Some(own) = self.replaced.take() {
+            self.remote_addr = own.addr;
+            self.remote_port = own.port;
+        }
+        if let Some(by) = told {
+            let port = by.port.map(|port| port.to_string()).unwrap_or_default();
+            self.replaced = Some(Box::new(ReplacedAddress {
+                addr: core::mem::replace(&mut self.remote_addr, by.ip.to_string()),
+                port: core::mem::replace(&mut self.remote_port, port),
+                by,
+            }));
+        }
+        true
+    }
 }
 
 /// What a PROXY protocol header says beside the client's own address.
@@ -128,6 +174,8 @@ pub struct RequestFacts<'a> {
     pub host: &'a [u8],
     /// Normalised.
     pub path: &'a [u8],
+    /// What its route has found in it; `None` where nobody has looked.
+    pub captures: Option<&'a Captures>,
     /// The route taken; empty before there is one.
     pub route_id: &'a str,
 }

@@ -36,6 +36,10 @@ pub(super) enum EmptyReason {
     GatewayOnly,
     /// The field is about the client's connection, and no peer is trusted with that.
     NoTrustedPeers,
+    /// No path of a route has this parameter.
+    NotInPath,
+    /// No condition of a route names this part of a value.
+    NotNamed,
 }
 
 /// What decides which fields have a value.
@@ -106,7 +110,7 @@ impl FieldName {
     /// The fields of a request; none if its client is not trusted to send this one.
     fn readable<'a>(&self, facts: &Facts<'a>) -> impl Iterator<Item = FieldView<'a>> + use<'a> {
         let believed = self.trusted.as_ref().is_none_or(|forwarded| {
-            let peer = facts.connection.remote_addr.parse::<IpAddr>();
+            let peer = facts.connection.own_addr().parse::<IpAddr>();
             peer.is_ok_and(|peer| forwarded.trusts(peer))
         });
         let request = facts.request.filter(|_| believed);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Answers, Balance, BalanceMethod, Checks, ClientAuth, ClientLists, ClientVerify, Config,
-    Forwarded, HeaderOps, HeaderValue, HostPattern, Http, HttpReuse, KeepalivePool,
-    KeyExchangeGroup, Listen, Node, NodeAddress, OnRevoke, Pacing, PassHost, Pem, PemSource,
-    Protocols, QueueStatus, Reject, RetryBudget, RetryOn, RetryPolicy, Route, Scheme, Server,
-    Upstream, UpstreamQueue, UpstreamTimeout, UriPattern,
+    self, Answers, Balance, BalanceMethod, Checks, CipherSuite, ClientAuth, ClientLists,
+    ClientVerify, Config, Forwarded, HeaderOps, HeaderValue, HostPattern, Http, HttpReuse,
+    KeepalivePool, KeyExchangeGroup, Listen, Node, NodeAddress, OnRevoke, Pacing, PassHost, Pem,
+    PemSource, Protocols, QueueStatus, Reject, RetryBudget, RetryOn, RetryPolicy, Route, Scheme,
+    Server, Upstream, UpstreamQueue, UpstreamTimeout, UriPattern,
 };
 use ferrule_config::template::{Piece, Template, Variable};
 
@@ -46,12 +46,14 @@ pub(crate) fn config() -> Config {
         fallback_sni: None,
         proxy_protocol: None,
         mtls_routes: None,
+        https_port: None,
     };
     let defaults = ferrule_config::defaults();
     Config {
         file: "ferrule.toml".into(),
         http: Http {
             forwarded: Forwarded::default(),
+            real_ip: None,
             answers: Answers::default(),
             pacing: Pacing::default(),
             ..defaults.http
@@ -111,14 +113,23 @@ pub(crate) fn route(hosts: &[&str], uris: &[&str]) -> Route {
             .collect(),
         methods: Vec::new(),
         priority: 0,
-        upstream: 0,
+        upstream: Some(0),
         strip_prefix: None,
         timeout: None,
         websocket: false,
         client_max_body_size: None,
         breaker: None,
+        limits: Vec::new(),
+        answer: None,
+        response: Vec::new(),
+        cors: None,
+        rewrite: None,
+        redirect: None,
+        split: Vec::new(),
         when: None,
+        captures: Vec::new(),
         clients: Vec::new(),
+        refuse: Vec::new(),
         headers: Vec::new(),
     }
 }
@@ -140,6 +151,8 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
         pairs: Vec::new(),
         protocols: Protocols { tls12: true, tls13: true },
         groups: KeyExchangeGroup::ALL.to_vec(),
+        ciphers: CipherSuite::ALL.to_vec(),
+        prefer_server_ciphers: false,
         stapling_files: Vec::new(),
         session_tickets: true,
         session_ticket_count: 2,
@@ -195,5 +208,16 @@ pub(crate) fn connection(tls: bool) -> ConnectionFacts {
         serial: 5,
         requests: 2,
         proxied: None,
+        replaced: None,
+    }
+}
+
+/// Ids as APISIX makes them by default.
+pub(crate) fn request_id() -> model::RequestIdRule {
+    model::RequestIdRule {
+        header_name: "X-Request-Id".to_owned(),
+        include_in_response: true,
+        algorithm: model::IdAlgorithm::Uuid,
+        range: model::IdRange { length: 16, char_set: String::new() },
     }
 }

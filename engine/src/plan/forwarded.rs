@@ -117,12 +117,13 @@ impl ForwardedFields {
         if !self.enabled {
             return;
         }
-        let peer = connection.remote_addr.as_str();
+        let peer = connection.own_addr();
         // An address that is none (a Unix socket) is nobody's to trust.
         self.trusted = peer.parse::<IpAddr>().is_ok_and(|peer| config.trusts(peer));
         self.peer.extend_from_slice(peer.as_bytes());
         let scheme = if connection.tls { "https" } else { "http" };
-        let values = [peer, scheme, connection.server_port.as_str()];
+        let client = connection.remote_addr.as_str();
+        let values = [client, scheme, connection.server_port.as_str()];
         for ((end, value), (name, _)) in self.ends.iter_mut().zip(values).zip(NAMES) {
             if !value.is_empty() {
                 write::field(name.as_bytes(), value.as_bytes(), &mut self.block);

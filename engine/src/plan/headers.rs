@@ -25,7 +25,7 @@ pub struct FieldPlan {
 }
 
 impl FieldPlan {
-    fn build(field: &HeaderValue, compiler: &mut Compiler) -> Self {
+    pub(super) fn build(field: &HeaderValue, compiler: &mut Compiler) -> Self {
         Self { name: field.name.as_str().into(), value: compiler.compile(&field.value) }
     }
 
@@ -167,7 +167,8 @@ pub(super) fn request_id_ops(config: &Config) -> Option<HeaderOps> {
     };
     let answers = &config.http.answers;
     let mut set = Vec::new();
-    set.extend(answers.request_id.as_ref().map(|name| field(name, Variable::RequestId)));
+    let id = answers.request_id.as_ref();
+    set.extend(id.map(|rule| field(&rule.header_name, Variable::RequestId)));
     if answers.traceparent != Traceparent::Off {
         set.push(field("traceparent", Variable::Traceparent));
         set.push(field("tracestate", Variable::Tracestate));
@@ -183,10 +184,11 @@ pub(super) fn strip_set(config: &Config) -> StripSet {
     for field in &config.identity_headers {
         strip.insert(&field.name);
     }
-    let set = config.routes.iter().flat_map(|route| &route.headers);
-    for field in set.flat_map(|ops| ops.add.iter().chain(&ops.set)) {
-        if uses_session(&field.value) {
-            strip.insert(&field.name);
+    for route in &config.routes {
+        for field in route.headers.iter().flat_map(|ops| ops.add.iter().chain(&ops.set)) {
+            if uses_session(&field.value, &route.captures) {
+                strip.insert(&field.name);
+            }
         }
     }
     strip

@@ -126,6 +126,15 @@ impl<V> HostMap<V> {
         }
     }
 
+    /// The entry of a pattern, if there is one.
+    pub(super) fn get_mut(&mut self, pattern: &HostPattern) -> Option<&mut V> {
+        match pattern {
+            HostPattern::Any => self.every.as_mut(),
+            HostPattern::Exact(name) => self.exact.get_mut(name.as_bytes()),
+            HostPattern::Wildcard(suffix) => self.wildcard.get_mut(suffix.as_bytes()),
+        }
+    }
+
     /// Every entry.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.exact.values_mut().chain(self.wildcard.values_mut()).chain(&mut self.every)

@@ -12,6 +12,11 @@ pub struct RouteId(pub u32);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct UpstreamId(pub u32);
 
+impl UpstreamId {
+    /// That of a route which answers every request by itself: nothing is at this place.
+    pub const NOWHERE: Self = Self(u32::MAX);
+}
+
 /// Index of a node within its upstream.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct NodeIndex(pub u32);
@@ -28,6 +33,10 @@ pub struct NodeId {
 /// Index of a listener.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ListenerId(pub u32);
+
+/// Index of a limit of requests.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct LimitId(pub u32);
 
 /// Two server names with the same policy trust the same clients in the same way.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -16,7 +16,10 @@ pub(super) fn is_ambiguous(template: &Template) -> bool {
     template.pieces.iter().any(|piece| match piece {
         TemplatePiece::Argument(..) | TemplatePiece::Cookie(_) | TemplatePiece::Field(_) => true,
         TemplatePiece::Fact(fact) => *fact == Fact::RequestMethod,
-        TemplatePiece::Text(_) | TemplatePiece::Client(_) | TemplatePiece::Empty => false,
+        TemplatePiece::Text(_)
+        | TemplatePiece::Client(_)
+        | TemplatePiece::Captured(_)
+        | TemplatePiece::Empty => false,
     })
 }
 
@@ -79,6 +82,7 @@ pub(super) fn each_interpretation(
         }
         TemplatePiece::Text(_)
         | TemplatePiece::Client(_)
+        | TemplatePiece::Captured(_)
         | TemplatePiece::Fact(_)
         | TemplatePiece::Empty => {}
     }

@@ -27,7 +27,9 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
 }
 
 fn plain_listeners(config: &Config, names: &ServerNameIndex<'_>, problems: &mut Problems) {
-    let silent = |listen: &&Listen| !listen.tls && listen.mtls_routes.is_none();
+    let silent = |listen: &&Listen| {
+        !listen.tls && listen.mtls_routes.is_none() && listen.https_port.is_none()
+    };
     let mut silent = config.listens.iter().filter(silent).peekable();
     if silent.peek().is_none() {
         return;
@@ -39,9 +41,9 @@ fn plain_listeners(config: &Config, names: &ServerNameIndex<'_>, problems: &mut 
             "anybody could take the route of line {route} here, without TLS; the [[ssls]] of line \
              {server} asks for a certificate"
         );
-        let help = "most people want a redirect to https here (`redirect_to_https`, which is not \
-                    supported yet); `mtls_routes = \"reject\"` answers such requests with 421, \
-                    \"allow\" serves them to anybody; or set `client.verify = \"on\"` on the route";
+        let help = "most people want a redirect to https here: `redirect_to_https = true`; \
+                    `mtls_routes = \"reject\"` answers such requests with 421, \"allow\" serves \
+                    them to anybody; or set `client.verify = \"on\"` on the route";
         problems.push(Problem {
             place: listen.place,
             field: String::new(),
@@ -211,11 +213,8 @@ mod tests {
                 assert!(!refused || said.contains(word), "{word}: {said}");
             }
         }
-        for word in ["reject", "allow"] {
-            let said = said(
-                &format!("{{ address = '127.0.0.1:80', mtls_routes = '{word}' }}"),
-                &["id = 'every'"],
-            );
+        for key in ["mtls_routes = 'reject'", "mtls_routes = 'allow'", "redirect_to_https = true"] {
+            let said = said(&format!("{{ address = '127.0.0.1:80', {key} }}"), &["id = 'every'"]);
             assert!(!said.contains("mtls"), "{said}");
         }
     }

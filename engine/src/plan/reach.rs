@@ -111,7 +111,7 @@ fn leads(name: &HostPattern, id: RouteId, route: &Route, table: &RouteTable) -> 
 /// Host and path to route, with what server names have to do with it.
 pub(super) fn tables<'a>(config: &Config, sni: &'a SniTable) -> (RouteTable, GuardIndex<'a>) {
     let guards = GuardIndex::build(&config.servers, sni);
-    let mut table = RouteTable::build(&config.routes);
+    let mut table = RouteTable::build(&config.routes, config.http.router);
     table.guard(&config.routes, &guards);
     (table, guards)
 }

@@ -69,11 +69,11 @@ impl RequestIds {
         self.id.get(..self.id_len).unwrap_or_default()
     }
 
-    /// The field that holds the id; `None` if there is no id.
+    /// The field that tells the client its id; `None` if there is no id, or the client is not told.
     #[must_use]
     pub fn id_field<'a>(&'a self, http: &'a Http) -> Option<RequestIdField<'a>> {
-        let name = http.answers.request_id.as_deref()?;
-        (self.id_len > 0).then(|| RequestIdField { name, id: self.id() })
+        let rule = http.answers.request_id.as_ref().filter(|rule| rule.include_in_response)?;
+        (self.id_len > 0).then(|| RequestIdField { name: &rule.header_name, id: self.id() })
     }
 
     /// Sets the id; one that is too long is ignored.

@@ -16,7 +16,8 @@ use ferrule_config::model::{
 };
 use ferrule_config::pattern::Pattern;
 
-use super::access;
+use super::client_lists;
+use super::forbidden::Forbidden;
 use super::guards::Guards;
 use super::hosts::{Cover, HostMap, HostName};
 use super::ids::{PolicyId, ServerId, index};
@@ -126,7 +127,7 @@ impl SniTable {
     pub(super) fn compile_lists(&mut self, wanted: &mut IdentityPlan) {
         let lists = self.rules.iter().map(|rule| {
             let lists = Some(&rule.lists).filter(|lists| !lists.is_empty());
-            lists.map(|lists| wanted.list(access::compile(lists)))
+            lists.map(|lists| wanted.list(client_lists::compile(lists)))
         });
         self.lists = lists.collect();
     }
@@ -139,13 +140,13 @@ impl SniTable {
         &self,
         policy: PolicyId,
         client: Option<&ClientIdentity>,
-    ) -> Result<(), access::Forbidden> {
+    ) -> Result<(), Forbidden> {
         let Some(list) = self.lists.get(policy.0 as usize).copied().flatten() else {
             return Ok(());
         };
         match client {
-            Some(client) => access::Forbidden::check(client.access(list)),
-            None => Err(access::Forbidden::CertificateRequired),
+            Some(client) => Forbidden::check(client.access(list)),
+            None => Err(Forbidden::CertificateRequired),
         }
     }
 

@@ -62,6 +62,7 @@ fn says_the_same(one: &Listen, other: &Listen) -> bool {
     one.fallback_sni == other.fallback_sni
         && allows(one) == allows(other)
         && one.proxy_protocol == other.proxy_protocol
+        && one.https_port.is_some() == other.https_port.is_some()
 }
 
 #[cfg(test)]
@@ -81,6 +82,7 @@ mod tests {
             tls: text.contains('t'),
             proxy_protocol: trusted,
             mtls_routes: text.contains('a').then_some(MtlsRoutes::Allow),
+            https_port: None,
             ipv6only: !text.contains('+'),
             fallback_sni: text.contains('f').then(|| "f.test".to_owned()),
             ..config().listens.remove(0)

@@ -5,6 +5,7 @@
 //! peers are as they came (or escaped, for logs); [`Template::render_value`] keeps those that would
 //! break a field line out of it.
 
+use ferrule_config::model::NamedCapture;
 use ferrule_config::template::{self as config, Variable};
 
 use super::arguments::{put_argument, put_cookie};
@@ -38,6 +39,8 @@ pub(super) enum TemplatePiece {
     Cookie(Box<[u8]>),
     /// A value of the connection, the TLS session, the request or its log.
     Fact(Fact),
+    /// What the route has found under this name.
+    Captured(Box<[u8]>),
     /// A variable that never has a value.
     Empty,
 }
@@ -98,6 +101,9 @@ impl Compiler {
             Variable::Http(name) => {
                 self.fields.field(name).map_or(TemplatePiece::Empty, TemplatePiece::Field)
             }
+            Variable::Capture(_) | Variable::UriParam(_) => {
+                TemplatePiece::Captured(variable.name().into_bytes().into())
+            }
             _ => Fact::of(variable).map_or(TemplatePiece::Empty, TemplatePiece::Fact),
         }
     }
@@ -151,10 +157,16 @@ pub fn render_escaped(template: &Template, facts: &Facts<'_>, escape: Escape, ou
     }
 }
 
-/// Does a template read the TLS session or the client's certificate?
-pub(super) fn uses_session(template: &config::Template) -> bool {
+/// Does a template read the TLS session or the client's certificate, itself or through a part of a value that
+/// its route names?
+pub(super) fn uses_session(template: &config::Template, captures: &[NamedCapture]) -> bool {
+    let named = |name: &str| {
+        let mut of_session = captures.iter().filter(|capture| is_of_session(&capture.variable));
+        of_session.any(|capture| capture.names.iter().any(|captured| captured.name == name))
+    };
     template.pieces.iter().any(|piece| match piece {
         config::Piece::Text(_) => false,
+        config::Piece::Variable(Variable::Capture(name)) => named(name),
         config::Piece::Variable(variable) => is_of_session(variable),
     })
 }
@@ -184,6 +196,10 @@ impl TemplatePiece {
             }
             Self::Cookie(name) => put_cookie(name, facts, &mut sink),
             Self::Fact(fact) => put_fact(*fact, facts, &mut sink),
+            Self::Captured(name) => {
+                let captures = facts.request.and_then(|request| request.captures);
+                sink.put(captures.map(|captures| captures.get(name)).unwrap_or_default());
+            }
             // Logs still get their `-`.
             Self::Empty => {}
         }
@@ -194,7 +210,7 @@ impl TemplatePiece {
     pub(super) const fn is_connection_scoped(&self) -> bool {
         match self {
             Self::Text(_) | Self::Client(_) | Self::Empty => true,
-            Self::Field(_) | Self::Argument(..) | Self::Cookie(_) => false,
+            Self::Field(_) | Self::Argument(..) | Self::Cookie(_) | Self::Captured(_) => false,
             Self::Fact(fact) => fact.is_connection_scoped(),
         }
     }

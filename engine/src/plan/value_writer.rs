@@ -154,7 +154,7 @@ fn escape_bytes(bytes: &[u8], is_plain: impl Fn(u8) -> bool, out: &mut Vec<u8>) 
 
 /// The inside of a JSON string (RFC 8259, section 7), in nginx's spelling (`ngx_escape_json`). Bytes that
 /// are not UTF-8, which nginx lets through, become U+FFFD: the line would not be JSON.
-fn escape_json(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn escape_json(bytes: &[u8], out: &mut Vec<u8>) {
     let plain = |byte| matches!(byte, b' '..) && !matches!(byte, b'"' | b'\\');
     for chunk in bytes.utf8_chunks() {
         escape(chunk.valid().as_bytes(), plain, out, |byte, out| match byte {

@@ -110,19 +110,19 @@ fn put_offered(fact: Fact, session: &SessionFacts, sink: &mut ValueWriter<'_>) {
 fn proxied_value(fact: Fact, connection: &ConnectionFacts) -> &[u8] {
     let proxied = connection.proxied.as_deref();
     let value = match fact {
-        Fact::ProxyAddr => proxied.map(|_| &connection.remote_addr),
-        Fact::ProxyPort => proxied.map(|_| &connection.remote_port),
-        Fact::ProxyServerAddr => proxied.map(|proxied| &proxied.server_addr),
-        Fact::ProxyServerPort => proxied.map(|proxied| &proxied.server_port),
-        Fact::RealAddr => {
-            Some(proxied.map_or(&connection.remote_addr, |proxied| &proxied.peer_addr))
-        }
-        Fact::RealPort => {
-            Some(proxied.map_or(&connection.remote_port, |proxied| &proxied.peer_port))
-        }
+        Fact::ProxyAddr => proxied.map(|_| connection.own_addr()),
+        Fact::ProxyPort => proxied.map(|_| connection.own_port()),
+        Fact::ProxyServerAddr => proxied.map(|proxied| proxied.server_addr.as_str()),
+        Fact::ProxyServerPort => proxied.map(|proxied| proxied.server_port.as_str()),
+        Fact::RealAddr => Some(
+            proxied.map_or_else(|| connection.own_addr(), |proxied| proxied.peer_addr.as_str()),
+        ),
+        Fact::RealPort => Some(
+            proxied.map_or_else(|| connection.own_port(), |proxied| proxied.peer_port.as_str()),
+        ),
         _ => None,
     };
-    value.map(String::as_bytes).unwrap_or_default()
+    value.map(str::as_bytes).unwrap_or_default()
 }
 
 fn session_value(fact: Fact, session: &SessionFacts) -> &[u8] {
@@ -266,6 +266,7 @@ mod tests {
                 target: Some(&target),
                 host: b"h",
                 path: b"/a b",
+                captures: None,
                 route_id: "r1",
             }),
             now: NOW,
@@ -364,6 +365,7 @@ mod tests {
                 target: Some(&target),
                 host: b"h",
                 path: b"/a",
+                captures: None,
                 route_id: "x",
             }),
             now: NOW,

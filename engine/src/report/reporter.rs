@@ -73,7 +73,10 @@ impl Reporter {
 fn count(counters: &Counters, outcome: &Outcome) {
     counters.add(Counter::of_status(outcome.status_logged()), 1);
     match outcome.ended {
-        ExchangeEnd::Answered | ExchangeEnd::ResponseCutOff(_) | ExchangeEnd::Stopped => {}
+        ExchangeEnd::Answered
+        | ExchangeEnd::AnsweredHere
+        | ExchangeEnd::ResponseCutOff(_)
+        | ExchangeEnd::Stopped => {}
         ExchangeEnd::Refused(refusal) => {
             counters.add(Counter::Refusals, 1);
             if matches!(refusal, Refusal::HeadTimeout | Refusal::BodyTimeout) {

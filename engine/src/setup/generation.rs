@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ferrule_config::{Config, Draft, Problems};
 
-use super::error_pages;
+use super::{body_files, error_pages};
 use crate::plan::Plan;
 use crate::plan::error_pages::ErrorPages;
 use crate::report::Meters;
@@ -38,6 +38,12 @@ pub struct RefusedFiles {
     pub files: Vec<PathBuf>,
     /// Every reason why they were refused.
     pub reasons: Vec<String>,
+}
+
+/// What our own answers say, read from files.
+struct AnswerTexts {
+    pages: Arc<ErrorPages>,
+    bodies: Arc<[Box<[u8]>]>,
 }
 
 impl Generation {
@@ -69,8 +75,11 @@ impl Generation {
             return Err(Box::new(problems));
         }
         warn(&mut tls, &mut problems);
-        let pages = Arc::clone(&self.plan.error_pages);
-        Ok(Self::of(self.config.clone(), tls, pages, number, problems))
+        let texts = AnswerTexts {
+            pages: Arc::clone(&self.plan.error_pages),
+            bodies: Arc::clone(&self.plan.body_files),
+        };
+        Ok(Self::of(self.config.clone(), tls, texts, number, problems))
     }
 
     /// Every file that was refused while its object stayed as it was, and why.
@@ -90,12 +99,13 @@ impl Generation {
     fn of(
         config: Config,
         tls: TlsSettings,
-        pages: Arc<ErrorPages>,
+        texts: AnswerTexts,
         number: u64,
         warnings: Problems,
     ) -> Self {
         let mut plan = Plan::build(&config);
-        plan.error_pages = pages;
+        plan.error_pages = texts.pages;
+        plan.body_files = texts.bodies;
         plan.wanted.set_own_uris(tls.own_uris());
         Self { number, config, plan, tls, warnings }
     }
@@ -129,12 +139,15 @@ pub fn assemble(
     // Even if the file has problems already: whoever mends it wants to know all of them.
     let mut tls = TlsSettings::load(&config, ticket_keys, &mut problems, now);
     warn(&mut tls, &mut problems);
-    let pages = error_pages::load(&config, &mut problems);
+    let texts = AnswerTexts {
+        pages: Arc::new(error_pages::load(&config, &mut problems)),
+        bodies: body_files::load(&config, &mut problems),
+    };
     Plan::check(&config, &mut problems);
     if !problems.is_empty() {
         return Err(Box::new(problems));
     }
-    Ok(Generation::of(config, tls, Arc::new(pages), number, problems))
+    Ok(Generation::of(config, tls, texts, number, problems))
 }
 
 /// Moves the warnings of TLS settings to the others.

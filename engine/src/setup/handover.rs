@@ -8,6 +8,7 @@ use ferrule_config::model::ListenAddress;
 use super::addresses::Addresses;
 use super::generation::Generation;
 use crate::health::{Breakers, NodeStates};
+use crate::limits::Limits;
 use crate::plan::ListenerId;
 use crate::report::Meters;
 
@@ -26,6 +27,8 @@ pub struct Handover {
     pub node_states: Arc<NodeStates>,
     /// The circuit breakers of its routes; shared by all cores.
     pub breakers: Arc<Breakers>,
+    /// Its limits of requests; shared by all cores.
+    pub limits: Arc<Limits>,
     /// What this core counts under the generation; it is the only writer.
     pub meters: Arc<Meters>,
 }

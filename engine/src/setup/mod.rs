@@ -5,6 +5,7 @@
 //! of each core.
 
 pub mod addresses;
+mod body_files;
 pub mod connection_counts;
 mod core_link;
 mod driver;

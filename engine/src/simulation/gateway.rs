@@ -46,6 +46,7 @@ impl Gateway {
         let handover = Handover {
             generation,
             breakers,
+            limits: Arc::default(),
             listeners: Vec::new(),
             addresses,
             node_states,

@@ -21,7 +21,7 @@ use rustls::{
 use super::load::findings::Findings;
 use super::load::shared_objects::{self, CrlSources, UpstreamTrust, UpstreamTrustSources};
 use super::load::{authorities, crls, keys, system_roots};
-use super::{key_exchange, server, signatures};
+use super::{cipher_suites, server, signatures};
 use crate::identity::TimeRange;
 use crate::identity::digest::sha256_parts;
 use crate::identity::failure::VerifyFailure;
@@ -132,7 +132,7 @@ impl UpstreamTls {
         let trust = trust?;
         let identity = pool_identity(upstream, &trust, client.as_deref());
         let versions = server::versions(upstream.protocols);
-        let asking = Arc::new(key_exchange::with_groups(provider, &upstream.groups));
+        let asking = cipher_suites::chosen(provider, &upstream.ciphers, &upstream.groups);
         let builder = ClientConfig::builder_with_provider(asking).with_protocol_versions(&versions);
         let builder = match builder {
             Ok(builder) => builder.dangerous(),
@@ -346,7 +346,9 @@ fn pool_identity(
         UpstreamVerify::Off => 2,
     };
     let versions = [u8::from(upstream.protocols.tls12), u8::from(upstream.protocols.tls13)];
-    let groups: Vec<&[u8]> = upstream.groups.iter().map(|group| group.name().as_bytes()).collect();
+    let groups = upstream.groups.iter().map(|group| group.name());
+    let choices = groups.chain(upstream.ciphers.iter().map(|suite| suite.name()));
+    let choices: Vec<&[u8]> = choices.map(str::as_bytes).collect();
     // The leaf too: a renewed certificate of the same key is another one to the upstream.
     let mut pins: Vec<[u8; 33]> = upstream.pins.iter().map(pin_bytes).collect();
     pins.sort_unstable();
@@ -358,7 +360,7 @@ fn pool_identity(
         &trust.digest,
         &[verify],
         &versions,
-        &sha256_parts(&groups),
+        &sha256_parts(&choices),
         &sha256_parts(&pins),
     ])
 }

@@ -9,6 +9,7 @@
 //! our own buffers, without a copy.
 
 pub mod authority_index;
+mod cipher_suites;
 pub mod client;
 mod client_trust;
 pub mod handshake;

@@ -26,7 +26,7 @@ use super::load::shared_objects::ClientTrust;
 use super::resumption::sessions::PolicySessions;
 use super::resumption::ticket_secret::TicketSecret;
 use super::resumption::tickets::{PolicyTicketer, TicketKeys};
-use super::{client_trust, key_exchange, signatures};
+use super::{cipher_suites, client_trust, signatures};
 use crate::identity::client::access_lists::AccessLists;
 use crate::identity::digest;
 use crate::identity::failure::VerifyFailure;
@@ -36,7 +36,7 @@ use crate::identity::verify::verdict_cache;
 use crate::identity::x509::certificate;
 use crate::identity::x509::raw_certificate::RawCertificate;
 use crate::identity::x509::{alt_names, signature};
-use crate::plan::{Forbidden, Gate, access};
+use crate::plan::{Forbidden, Gate, client_lists};
 
 /// Bytes of CA names in a `CertificateRequest`; its field holds 64 KiB.
 const CA_NAMES_BYTES_MAX: usize = 48 * 1024;
@@ -79,7 +79,7 @@ impl ServerTls {
         let scope = scope(server, policy, verify, reject, &pairs);
         let versions = versions(server.protocols);
         let serving = ticket_nonces::shortened(provider);
-        let serving = Arc::new(key_exchange::with_groups(&serving, &server.groups));
+        let serving = cipher_suites::chosen(&serving, &server.ciphers, &server.groups);
         let builder =
             ServerConfig::builder_with_provider(serving).with_protocol_versions(&versions);
         let builder = match builder {
@@ -96,7 +96,9 @@ impl ServerTls {
             _ => builder.with_no_client_auth(),
         };
         let pairs = stapled(server, pairs, field, found)?;
-        let mut config = builder.with_cert_resolver(Arc::new(Pairs { pairs }));
+        let suites = server.ciphers.iter().map(|suite| cipher_suites::number(*suite)).collect();
+        let mut config = builder.with_cert_resolver(Arc::new(Pairs { pairs, suites }));
+        config.ignore_client_order = server.prefer_server_ciphers;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         config.max_early_data_size = 0;
         // For `runtime.tls_fast_path`; nobody but our own record layer asks for them.
@@ -214,6 +216,8 @@ fn lists_scope(client: Option<&ClientAuth>) -> [u8; 32] {
 #[derive(Debug)]
 struct Pairs {
     pairs: Vec<Stapled>,
+    /// Those we have.
+    suites: Vec<CipherSuite>,
 }
 
 impl ResolvesServerCert for Pairs {
@@ -224,7 +228,7 @@ impl ResolvesServerCert for Pairs {
         let fits = |pair: &&Stapled| {
             let key = &pair.plain.key;
             key.choose_scheme(hello.signature_schemes()).is_some()
-                && suites_allow(key.algorithm(), hello.cipher_suites())
+                && suites_allow(key.algorithm(), hello.cipher_suites(), &self.suites)
         };
         // With one that does not fit rustls finds out what is not in common, and says that.
         let chosen = self.pairs.iter().find(fits).or_else(|| self.pairs.first());
@@ -233,9 +237,9 @@ impl ResolvesServerCert for Pairs {
 }
 
 /// A TLS 1.2 suite names the kind of key; a TLS 1.3 suite does not.
-fn suites_allow(key: SignatureAlgorithm, offered: &[CipherSuite]) -> bool {
+fn suites_allow(key: SignatureAlgorithm, offered: &[CipherSuite], ours: &[CipherSuite]) -> bool {
     use CipherSuite as Suite;
-    offered.iter().any(|suite| match suite {
+    offered.iter().filter(|suite| ours.contains(suite)).any(|suite| match suite {
         Suite::TLS13_AES_128_GCM_SHA256
         | Suite::TLS13_AES_256_GCM_SHA384
         | Suite::TLS13_CHACHA20_POLY1305_SHA256 => true,
@@ -280,7 +284,7 @@ impl ClientVerifier {
         }
         Self {
             policy,
-            lists: access::compile(&client.lists),
+            lists: client_lists::compile(&client.lists),
             verify: client.verify,
             reject: client.reject,
             ca_names,

@@ -2,6 +2,7 @@
 
 mod dns;
 mod duties;
+mod expressions;
 mod parsers;
 mod reach;
 mod wire;

@@ -14,7 +14,7 @@ use ferrule_engine::identity::failure::VerifyFailure;
 use ferrule_engine::identity::{
     Access, AccessLists, ClientIdentity, ClientValue, IdentityPlan, Verdict,
 };
-use ferrule_engine::plan::access::compile;
+use ferrule_engine::plan::client_lists::compile;
 use ferrule_tests::zoo::asn1::{
     attribute, bit_string, common_name, element, extension, integer, name, oid, sequence,
 };

@@ -62,6 +62,13 @@ fn tls_without_the_fast_path_allocates_only_in_rustls() {
     in_own_process("rustls epoll");
 }
 
+/// Limits that do not bind: each is asked for every request.
+#[test]
+fn limits_allocate_nothing() {
+    in_own_process("limited io_uring");
+    in_own_process("limited epoll");
+}
+
 fn in_own_process(case: &str) {
     let own = std::env::current_exe().expect("our own path");
     let done = Command::new(own)
@@ -107,7 +114,7 @@ const IDLE: Duration = Duration::from_secs(1);
 fn measure(kind: &str, driver: &str) -> Found {
     let scratch = scratch();
     let front = free_port();
-    let (upstream, client) = around(scratch.path(), kind != "plain");
+    let (upstream, client) = around(scratch.path(), !is_plain(kind));
     let file = scratch.path().join("ferrule.toml");
     fs::write(&file, config(kind, driver, front, upstream.port)).expect("a writable directory");
     let _worker = start_worker(&file);
@@ -160,9 +167,23 @@ fn around(dir: &Path, over_tls: bool) -> (Upstream, Option<Dial>) {
     (upstream, Some(Dial::as_client("a.test", &authority.client("me"))))
 }
 
+/// Without TLS?
+fn is_plain(kind: &str) -> bool {
+    matches!(kind, "plain" | "limited")
+}
+
+/// Without fields of their own in responses: those are rendered in memory that a response has for itself.
+const LIMITS: &str = "limits.requests = [\
+    { count = 1000000000, window = \"1h\", key = \"$remote_addr $host\", show_headers = false }, \
+    { count = 1000000000, window = \"1s\", window_type = \"sliding\", key = \"$remote_port\", \
+    show_headers = false }]\n\
+    limits.rate = { rate = 1000000, burst = 100000, nodelay = true, key = \"$remote_addr\" }\n\
+    limits.connections = { connections = 10, burst = 5, delay = \"1s\", key = \"$remote_addr\" }\n";
+
 fn config(kind: &str, driver: &str, front: u16, upstream: u16) -> String {
     let fast = kind != "rustls";
-    let (listen, ssls, to) = if kind == "plain" {
+    let limits = if kind == "limited" { LIMITS } else { "" };
+    let (listen, ssls, to) = if is_plain(kind) {
         ("", "", "")
     } else {
         (
@@ -189,7 +210,7 @@ fn config(kind: &str, driver: &str, front: u16, upstream: u16) -> String {
          vars = [[\"arg_x\", \"!\", \"==\", \"a b\"], [\"OR\", [\"cookie_a\", \"in\", [\"1\"]], \
          [\"http_host\", \"~*\", \"^A[.]test$\"]]]\nheaders.set = {{ X-Uri = \"$uri\", X-Addr = \"$remote_addr\" }}\n\
          upstream.nodes = {{ \"127.0.0.1:{upstream}\" = 1 }}\n\
-         upstream.keepalive_pool = {{ requests = 1000000 }}\n{to}"
+         upstream.keepalive_pool = {{ requests = 1000000 }}\n{to}{limits}"
     )
 }
 

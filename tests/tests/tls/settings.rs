@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crate::kit::{Met, World, client, config, draft, inline, load, meet, now, server};
 use ferrule_config::model::{
-    ClientAuth, ClientVerify, CrlExpired, CrlMissing, HostPattern, KeyExchangeGroup, KeyPair, Pin,
-    Protocols, Reject, Revocation, Server, UpstreamCa, UpstreamTls as UpstreamModel,
+    CipherSuite, ClientAuth, ClientVerify, CrlExpired, CrlMissing, HostPattern, KeyExchangeGroup,
+    KeyPair, Pin, Protocols, Reject, Revocation, Server, UpstreamCa, UpstreamTls as UpstreamModel,
     UpstreamVerify,
 };
 use ferrule_config::{Place, Problems};
@@ -156,6 +156,7 @@ fn upstream(world: &World, verify: UpstreamVerify) -> UpstreamModel {
         server_name: None,
         protocols: Protocols { tls12: true, tls13: true },
         groups: KeyExchangeGroup::ALL.to_vec(),
+        ciphers: CipherSuite::ALL.to_vec(),
     }
 }
 

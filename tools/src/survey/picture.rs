@@ -62,13 +62,14 @@ const IO: &str = "#d3e3f5";
 const STOREY: &str = "#eef5fc";
 
 /// The rooms, from top to bottom.
-const ROOMS: [Place; 11] = [
+const ROOMS: [Place; 12] = [
     Place::new("shell", "the data cores: sockets, buffers, time", 40, 20, IO).sized(370, 346),
     Place::new("control", "signals, reload, files, logs, metrics", 500, 310, IO),
     Place::new("setup", "a file becomes a generation, or its problems", 270, 426, SETTINGS),
-    Place::new("tls", "rustls settings, keys, resumption", 40, 542, SETTINGS).sized(260, 56),
-    Place::new("health", "which nodes are asked", 320, 542, SETTINGS).sized(220, 56),
-    Place::new("report", "an exchange becomes counters", 560, 542, SETTINGS).sized(260, 56),
+    Place::new("tls", "rustls settings, keys, resumption", 20, 542, SETTINGS).sized(225, 56),
+    Place::new("health", "which nodes are asked", 255, 542, SETTINGS).sized(175, 56),
+    Place::new("limits", "how many requests go on", 440, 542, SETTINGS).sized(185, 56),
+    Place::new("report", "an exchange becomes counters", 635, 542, SETTINGS).sized(215, 56),
     Place::new("exchange", "one request and its response, as decisions", 500, 628, CORE),
     Place::new("plan", "the configuration, compiled for lookup", 270, 714, CORE),
     Place::new("wire", "HTTP/1.1 as bytes", 40, 814, CORE).sized(240, 56),

@@ -1,7 +1,7 @@
 //! The command line: parses it, and executes every command but `run`.
 //!
 //! Exit codes: 0 success; 1 the configuration, certificate or reload is refused, with every reason on
-//! standard error; 2 the command line is wrong; 3 the process cannot start, or a core was lost or did not
+//! standard error; 2 the command line is wrong (and what `import` says, see there); 3 the process cannot start, or a core was lost or did not
 //! stop.
 
 use std::ffi::OsString;
@@ -13,6 +13,7 @@ use clap::{Parser, Subcommand};
 use super::check;
 use super::ctl::{self, CtlArguments};
 use super::explain::{self, ExplainArguments};
+use super::import::{self, ImportCommand};
 use super::tips;
 use crate::control::process::terminal::{OutputFormat, USAGE, print, print_error, print_problems};
 use crate::control::process::{environment, machine};
@@ -70,6 +71,9 @@ enum Command {
     Explain(ExplainArguments),
     /// Query a running process, or make it load its configuration again.
     Ctl(CtlArguments),
+    /// Make a configuration of that of another gateway.
+    #[command(subcommand)]
+    Import(ImportCommand),
     /// Print the effective configuration, with defaults filled in and secrets left out.
     Dump(File),
     /// Print the JSON Schema of the configuration file.
@@ -136,6 +140,7 @@ pub fn execute(arguments: impl IntoIterator<Item = OsString>) -> Invocation {
         Some(Command::Check { file, format, strict }) => check::check(&file.path(), format, strict),
         Some(Command::Explain(arguments)) => explain::run(&arguments),
         Some(Command::Ctl(arguments)) => ctl::run(&arguments),
+        Some(Command::Import(command)) => import::run(command),
         Some(Command::Dump(file)) => dump(&file.path()),
         Some(Command::Schema) => print(&ferrule_config::schema()),
         Some(Command::Reference) => print(&ferrule_config::reference()),

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::ctl_events;
 use super::ctl_table::{age, list, printable, shown, table};
-use super::ctl_upstreams::{breakers, upstreams};
+use super::ctl_upstreams::{breakers, limits, upstreams};
 use crate::control::endpoints::admin_protocol::AdminCommand;
 use crate::control::endpoints::upstream_answers::{NodeOrder, NodeOrderFor};
 use crate::control::process::environment;
@@ -65,6 +65,8 @@ enum CtlCommand {
     },
     /// Circuit breakers of routes: whether they keep an upstream from being asked, and for how long.
     Breakers,
+    /// Limits of requests: how many keys each knows, and what it has refused and held back.
+    Limits,
     /// Send no new requests to a node; what is under way ends by itself. It is still checked.
     Drain(NodeArguments),
     /// Send no new requests to a node, and do not check it.
@@ -114,6 +116,7 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
         }
         CtlCommand::Events { last } => return ctl_events::run(&socket, *last),
         CtlCommand::Breakers => AdminCommand::Breakers,
+        CtlCommand::Limits => AdminCommand::Limits,
         CtlCommand::Drain(node) => node.command(NodeOrder::Drain),
         CtlCommand::Disable(node) => node.command(NodeOrder::Disable),
         CtlCommand::Enable(node) => node.command(NodeOrder::Enable),
@@ -138,6 +141,7 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
             // Printed as they came.
             AdminCommand::Events { .. } => String::new(),
             AdminCommand::Breakers => breakers(&answer),
+            AdminCommand::Limits => limits(&answer),
             AdminCommand::Node(_) => ordered(&answer),
             AdminCommand::Reload { .. } => reloaded(&answer),
         });

@@ -1,4 +1,4 @@
-//! `ferrule ctl upstreams` and `ferrule ctl breakers`: the answers as tables.
+//! `ferrule ctl upstreams`, `ferrule ctl breakers` and `ferrule ctl limits`: the answers as tables.
 
 use serde_json::Value;
 
@@ -82,6 +82,21 @@ pub(super) fn breakers(answer: &Value) -> String {
     let mut out = table(&titles, rows);
     if out.is_empty() {
         out.push_str("no route has an `api_breaker`\n");
+    }
+    if answer.get("left_out").and_then(Value::as_u64).is_some_and(|more| more > 0) {
+        out.extend(["and ", &shown(answer, "/left_out"), " more\n"]);
+    }
+    out
+}
+
+pub(super) fn limits(answer: &Value) -> String {
+    let rows = list(answer, "limits").iter().map(|one| {
+        let columns = ["/limit", "/kind", "/keys", "/refused", "/delayed", "/crowded"];
+        columns.map(|at| shown(one, at)).to_vec()
+    });
+    let mut out = table(&["LIMIT", "KIND", "KEYS", "REFUSED", "DELAYED", "CROWDED"], rows);
+    if out.is_empty() {
+        out.push_str("no route has `limits`\n");
     }
     if answer.get("left_out").and_then(Value::as_u64).is_some_and(|more| more > 0) {
         out.extend(["and ", &shown(answer, "/left_out"), " more\n"]);

@@ -20,7 +20,7 @@ use crate::identity::x509::raw_certificate::RawCertificate;
 use crate::identity::x509::signature;
 use crate::identity::x509::time::unix_day;
 use crate::identity::{Access, ClientIdentity, ClientValue, IdentityPlan, Verdict, VerifyFailure};
-use crate::plan::{Forbidden, Gate, HostBuf, access};
+use crate::plan::{Forbidden, Gate, HostBuf, client_lists};
 use crate::setup;
 use crate::tls::PEM_BYTES_MAX;
 use crate::tls::pem::{self, Contents};
@@ -123,7 +123,7 @@ fn explain_access(
     let client = server.client.as_ref();
     let verify = client.map_or(ClientVerify::Off, |client| client.verify);
     let reject = client.map_or(Reject::Http, |client| client.reject);
-    let lists = client.map(|client| access::compile(&client.lists));
+    let lists = client.map(|client| client_lists::compile(&client.lists));
     let leaf = chain.first().copied().unwrap_or_default();
     let listed = lists.map_or(Access::Allowed, |lists| lists.check(leaf, verdict));
     let listed = Forbidden::check(listed);
@@ -243,6 +243,7 @@ fn values(chain: &[&[u8]], verdict: Verdict) -> Vec<String> {
         ("ssl_client_fingerprint", ClientValue::Fingerprint),
         ("ssl_client_fingerprint_sha256", ClientValue::FingerprintSha256),
         ("ssl_client_spki_sha256", ClientValue::SpkiSha256),
+        ("ssl_client_x5t_s256", ClientValue::X5tS256),
         ("ssl_client_v_start", ClientValue::VStart),
         ("ssl_client_v_end", ClientValue::VEnd),
         ("ssl_client_san", ClientValue::San),

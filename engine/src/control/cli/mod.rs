@@ -7,5 +7,6 @@ mod ctl_events;
 mod ctl_table;
 mod ctl_upstreams;
 mod explain;
+mod import;
 pub(crate) mod inventory;
 mod tips;

@@ -19,6 +19,7 @@ use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::{ActiveGeneration, ProcessStatus, TakenReload};
 use crate::health::NodeStates;
 use crate::identity::verify::explain::hex;
+use crate::limits::LimitCount;
 use crate::report::meters::AuthorityUse;
 use crate::report::{Counter, CounterSums, EventSums};
 use crate::setup::CoreLink;
@@ -35,6 +36,8 @@ const WARNINGS_MAX: usize = 1_000;
 const CLIENTS_MAX: usize = 1_000;
 /// How many circuit breakers one answer lists at most.
 const BREAKERS_MAX: usize = 1_000;
+/// Likewise of limits of requests.
+const LIMITS_MAX: usize = 1_000;
 /// How many nodes that fail the status lists at most.
 const FAILING_NODES_MAX: usize = 100;
 
@@ -68,6 +71,8 @@ pub(crate) enum AdminCommand {
     },
     /// List the circuit breakers of routes.
     Breakers,
+    /// List the limits of requests.
+    Limits,
     /// Take a node's requests away, or give it some again.
     Node(NodeOrderFor),
     /// Load the configuration again.
@@ -121,6 +126,7 @@ impl AdminProtocol {
                 answer.unwrap_or_else(refuse)
             }
             Ok(AdminCommand::Breakers) => breakers_json(&self.status),
+            Ok(AdminCommand::Limits) => limits_json(&self.status),
             Ok(AdminCommand::Node(wanted)) => {
                 upstream_answers::order(&self.status, &wanted).unwrap_or_else(refuse)
             }
@@ -275,6 +281,25 @@ fn breakers_json(status: &ProcessStatus) -> Value {
     });
     let shown: Vec<_> = shown.collect();
     json!({ "ok": true, "left_out": all - shown.len(), "breakers": shown })
+}
+
+/// The limits of requests in force.
+fn limits_json(status: &ProcessStatus) -> Value {
+    let limits = status.limits();
+    let all = limits.each().count();
+    let shown = limits.each().take(LIMITS_MAX).map(|limit| {
+        let kind: &str = limit.kind.into();
+        json!({
+            "limit": limit.name,
+            "kind": kind,
+            "keys": limit.keys(),
+            "refused": limit.count(LimitCount::Refused),
+            "delayed": limit.count(LimitCount::Delayed),
+            "crowded": limit.count(LimitCount::Crowded),
+        })
+    });
+    let shown: Vec<_> = shown.collect();
+    json!({ "ok": true, "left_out": all - shown.len(), "limits": shown })
 }
 
 /// Warnings for an answer, whose length is bounded.

@@ -14,6 +14,7 @@ use super::families::{Family, leave_out_surplus, number, signed};
 use super::logs::lost_lines;
 use super::names::names;
 use super::objects::by_object;
+use super::request_limits::request_limits;
 use super::upstreams::{by_node, bytes, checks, failing, health, limits};
 use crate::control::process::clock;
 use crate::control::state::status::{ActiveGeneration, ProcessStatus};
@@ -37,6 +38,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
     all.extend(health(&states, states.now_ms(clock::monotonic())));
     all.extend(limits(&states));
     all.extend(breakers(&status.breakers(), states.now_ms(clock::monotonic())));
+    all.extend(request_limits(&status.limits()));
     all.push(checks(&status.checks));
     all.extend(names(&status.names));
     all.extend(times(&sums));

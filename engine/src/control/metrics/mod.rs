@@ -10,4 +10,5 @@ pub(crate) mod families;
 mod logs;
 mod names;
 mod objects;
+mod request_limits;
 mod upstreams;

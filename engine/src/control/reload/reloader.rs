@@ -27,6 +27,7 @@ use crate::control::state::status::{
 };
 use crate::health::announce::announce_panic;
 use crate::health::{Breakers, NodeStates};
+use crate::limits::Limits;
 use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
 use crate::setup::{Addresses, CoreLink, Generation, Handover};
 
@@ -211,6 +212,7 @@ impl Reloader {
         let before = self.status.node_states();
         let breakers = Arc::new(Breakers::of(&generation.plan, &self.status.breakers()));
         let (now, cores) = (clock::monotonic(), self.links.len());
+        let limits = Arc::new(Limits::of(&generation.plan, &self.status.limits(), now, cores));
         let node_states = Arc::new(NodeStates::of(&generation.plan, &before, now, cores));
         for ((core, link), meters) in self.links.iter().enumerate().zip(&meters) {
             link.generation.post(Arc::new(Handover {
@@ -219,6 +221,7 @@ impl Reloader {
                 addresses: Arc::clone(addresses),
                 node_states: Arc::clone(&node_states),
                 breakers: Arc::clone(&breakers),
+                limits: Arc::clone(&limits),
                 meters: Arc::clone(meters),
             }));
         }
@@ -227,7 +230,7 @@ impl Reloader {
         for (upstream, edge) in node_states.review(unix_seconds) {
             announce_panic(&node_states, upstream, edge, unix_seconds);
         }
-        let shared = SharedStates { node_states, breakers };
+        let shared = SharedStates { node_states, breakers, limits };
         self.status.activate(generation, meters, shared, sockets.bound());
         self.resolver.publish(generation, addresses);
         self.prober.follow(generation);

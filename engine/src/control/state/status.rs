@@ -14,6 +14,7 @@ use crate::control::checks::CheckBoard;
 use crate::control::logs::lost_lines::LostLines;
 use crate::control::process::clock;
 use crate::health::{Breakers, NodeStates};
+use crate::limits::Limits;
 use crate::report::{ExpiringClients, Meters, expiry_tracker};
 use crate::setup::{CoreLink, Generation, RefusedFiles};
 
@@ -117,6 +118,8 @@ pub(crate) struct SharedStates {
     pub(crate) node_states: Arc<NodeStates>,
     /// The circuit breakers of the routes.
     pub(crate) breakers: Arc<Breakers>,
+    /// The limits of requests.
+    pub(crate) limits: Arc<Limits>,
 }
 
 /// The part of the status that changes.
@@ -257,6 +260,11 @@ impl ProcessStatus {
     /// The circuit breakers of the routes in force.
     pub(crate) fn breakers(&self) -> Arc<Breakers> {
         Arc::clone(&self.lock().shared.breakers)
+    }
+
+    /// The limits of requests in force.
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.lock().shared.limits)
     }
 
     /// The drivers that the cores run on, each named once.

@@ -34,6 +34,8 @@ pub enum ClientValue {
     Cert,
     /// `$ssl_client_spki_sha256`: SHA-256 of the public key info, base64 as in pins
     SpkiSha256,
+    /// `$ssl_client_x5t_s256`: SHA-256 of the DER, base64url without padding (RFC 8705, section 3.1)
+    X5tS256,
     /// `$ssl_client_san`: `DNS:a,URI:b,IP:c,email:d`
     San,
     /// `$ssl_client_san_dns`
@@ -62,7 +64,7 @@ pub enum ClientValue {
 
 impl ClientValue {
     /// Every value but the attributes, in the order of their positions.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Verify,
         Self::Fingerprint,
         Self::FingerprintSha256,
@@ -88,6 +90,7 @@ impl ClientValue {
         Self::Xfcc,
         Self::TraefikCert,
         Self::TraefikInfo,
+        Self::X5tS256,
     ];
 
     /// Its place among all values, the attributes last.
@@ -119,6 +122,7 @@ impl ClientValue {
             Self::Xfcc => 22,
             Self::TraefikCert => 23,
             Self::TraefikInfo => 24,
+            Self::X5tS256 => 25,
         }
     }
 }

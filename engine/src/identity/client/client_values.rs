@@ -1,6 +1,6 @@
 //! Every `$ssl_client_*` value that comes from the certificate, rendered once, in nginx's bytes.
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use ferrule_config::model::XfccKey;
 use ring::digest;
 
@@ -127,6 +127,7 @@ fn write(
         ClientValue::SpkiSha256 => {
             render::encode(digest::digest(&digest::SHA256, leaf.spki).as_ref(), &BASE64, out);
         }
+        ClientValue::X5tS256 => render::encode(&view.leaf_sha256, &BASE64URL_NOPAD, out),
         ClientValue::San => alt_names::all(&view.alt_names, out),
         ClientValue::SanDns => alt_names::of_kind(&view.alt_names, AltKind::Dns, out),
         ClientValue::SanUri => alt_names::of_kind(&view.alt_names, AltKind::Uri, out),

@@ -14,6 +14,7 @@ use super::binding::{GenerationView, NegotiatedSession, ServerBinding};
 use super::registry::Registration;
 use super::route_identity::{RouteIdentities, judge_by_trust};
 use crate::exchange::proxy_header::{ProxyFacts, proxy_header};
+use crate::exchange::real_ip::told_address;
 use crate::exchange::refusal::Refusal;
 use crate::exchange::{ConnectionView, Scratch};
 use crate::identity::{ClientIdentity, ClientPolicy};
@@ -113,6 +114,7 @@ impl Client {
                 serial,
                 requests: 0,
                 proxied: None,
+                replaced: None,
             },
             ends,
             sender: None,
@@ -158,6 +160,7 @@ impl Client {
             target: scratch.target.as_ref(),
             host: scratch.host.as_bytes(),
             path: scratch.path.as_slice(),
+            captures: Some(&scratch.captures),
             route_id,
         }
     }
@@ -200,6 +203,19 @@ impl Client {
         });
         self.identity_block = block;
         self.forwarded.render(&self.live.generation.plan.http.forwarded, &self.facts);
+    }
+
+    /// The client's address is the one that this request tells, where its sender may tell one; else its own. What was
+    /// rendered with another address is rendered again.
+    pub(crate) fn take_address(&mut self, request: Option<RequestView<'_>>) {
+        let real_ip = self.live.generation.plan.real_ip.as_ref();
+        let told = real_ip
+            .zip(request)
+            .and_then(|(real_ip, request)| told_address(real_ip, self.ends.source.ip(), request));
+        if self.facts.take_told(told) {
+            self.route_identities.clear();
+            self.render_identity();
+        }
     }
 
     /// Who the current request's client is.
@@ -285,6 +301,7 @@ impl Client {
         if let (Some(registration), Some(identity)) = (&self.registration, &self.identity) {
             registration.update(&self.live, binding, identity);
         }
+        self.facts.take_told(None);
         self.render_identity();
         Ok(())
     }

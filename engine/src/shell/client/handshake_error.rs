@@ -10,7 +10,7 @@ use crate::tls::handshake::hello::HelloError;
 /// A TLS handshake that failed.
 pub(crate) struct HandshakeError {
     /// The server name that the client asked for, as far as it is known.
-    pub(crate) server_name: Option<String>,
+    pub(crate) server_name: Option<Box<str>>,
     /// What was wrong.
     pub(crate) cause: HandshakeCause,
 }
@@ -44,8 +44,8 @@ pub(crate) enum HandshakeCause {
 impl HandshakeCause {
     /// The error of a handshake for this server name.
     #[must_use]
-    pub(crate) const fn for_name(self, server_name: Option<String>) -> HandshakeError {
-        HandshakeError { server_name, cause: self }
+    pub(crate) fn for_name(self, server_name: Option<String>) -> HandshakeError {
+        HandshakeError { server_name: server_name.map(String::into_boxed_str), cause: self }
     }
 }
 

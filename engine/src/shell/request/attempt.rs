@@ -16,6 +16,7 @@ use super::lease::{
 };
 use super::memory::ExchangeMemory;
 use super::respond::{ResponseContext, ResponseProgress, UploadState};
+use super::shaping::{KeptRequest, ResponseShape, ShapedClient};
 use super::total_time::TotalTimer;
 use super::tries::Tries;
 use crate::exchange::cause::{ClientCause, ExchangeFailure, Resolution, UpstreamCause, resolve};
@@ -26,7 +27,7 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::retry::{Sent, SentParts};
 use crate::exchange::reuse::{self, Bodies, UpstreamEnd};
-use crate::exchange::rewrite::{Destination, upstream_head, upstream_name};
+use crate::exchange::rewrite::{Destination, rewritten_name, upstream_head, upstream_name};
 use crate::plan::{Facts, NodeIndex, NodePlan, RequestIds};
 use crate::report::NodeCounter;
 use crate::shell::client::accepted::ListenerConnections;
@@ -147,10 +148,16 @@ async fn lease(
         Some(proxy) => client.proxy_header(proxy),
         None => Vec::new(),
     };
+    let policy = request.live.generation.plan.route(request.admission.route).policy.as_deref();
+    let host = policy.and_then(|policy| policy.rewrite.as_ref()?.host.as_deref());
+    let server_name = match host {
+        Some(host) => rewritten_name(upstream, host, node_plan),
+        None => upstream_name(upstream, &memory.request.host, node_plan),
+    };
     let wanted = LeaseRequest {
         upstream: request.admission.upstream,
         node: tries.node(),
-        server_name: upstream_name(upstream, &memory.request.host, node_plan),
+        server_name,
         timeout: tries.connect_time(),
         fresh: tries.is_fresh()
             || !(upstream.http_reuse == HttpReuse::Always || request.is_repeatable()),
@@ -192,7 +199,7 @@ fn render(
     node: &NodePlan,
 ) -> Result<(Flow<'static>, usize), Refusal> {
     let plan = &request.live.generation.plan;
-    let ExchangeMemory { head, request: scratch, request_ids, upload: out, .. } = memory;
+    let ExchangeMemory { head, request: scratch, request_ids, rewritten, upload: out, .. } = memory;
     out.clear();
     let route = plan.route(request.admission.route);
     request.core.clock.with_now(|now| {
@@ -203,6 +210,7 @@ fn render(
             node,
             identity_block: client.request_identity_block(),
             forwarded: &client.forwarded,
+            rewritten,
             keep_alive: request.upstream().keeps_connections(),
         };
         upstream_head(plan, request.admission, &facts, &destination, out)
@@ -250,9 +258,26 @@ async fn exchange(
     let next = Some(tries).filter(|_| (!uploads || held.is_some()) && request.may_be_sent_twice());
     let context =
         ResponseContext { repeatable, keep_alive, tries: next, total: total.as_ref(), ..context };
+    let policy = request.live.generation.plan.route(request.admission.route).policy.as_deref();
+    let policy = policy.filter(|policy| policy.shapes_responses() || !memory.block.is_empty());
+    let kept = policy.map(|_| KeptRequest::take(memory));
+    let shape = policy.zip(kept.as_ref());
+    let shape = shape.map(|(policy, kept)| {
+        let identity = match client.route_identities.selected() {
+            Some(selected) => Some(&*selected.identity),
+            None => client.identity.as_deref(),
+        };
+        let (connection, session) = (&client.facts, client.session.as_ref());
+        ResponseShape::new(request, policy, kept, ShapedClient { connection, session, identity })
+    });
+    let context = ResponseContext { shape: shape.as_ref(), ..context };
     let (mut progress, stream) = (ResponseProgress::default(), &mut client.stream);
     let mut relayed =
         relay(request, &context, stream, memory, &mut lease, &mut flow, &mut progress).await;
+    drop(shape);
+    if let Some(kept) = kept {
+        kept.give_back(memory);
+    }
     if let Some(cause) = total.and_then(|total| overdue(&total, tries, &upload, &relayed)) {
         relayed.responded = Err(ExchangeFailure::Upstream(cause));
         relayed.uploaded = Ok(());
@@ -395,6 +420,7 @@ fn response_context<'a>(
         takes_trailers: admission.features.takes_trailers,
         upload,
         read_timeout: request.timeout().read,
+        shape: None,
     }
 }
 
@@ -410,7 +436,7 @@ fn record(
     outcome.body_bytes += progress.body_bytes;
     let switched = progress.switched.then_some(101);
     if let Some(status) = progress.delivery.map(|delivery| delivery.status).or(switched) {
-        outcome.status = status;
+        outcome.status = progress.sent_status.unwrap_or(status);
         if let Some(attempt) = memory.attempt() {
             attempt.status = Some(status);
             attempt.header_micros = progress.head_at.map(|at| attempt.micros_until(at));

@@ -20,6 +20,8 @@ pub(crate) struct ExchangeContext<'a> {
     pub(crate) live: &'a LiveGeneration,
     /// What was decided about it.
     pub(crate) admission: &'a Admission,
+    /// How long its upstream may take.
+    pub(crate) timeout: &'a UpstreamTimeout,
     /// Its head and what came with it.
     pub(crate) buf: &'a [u8],
     /// What came after its head.
@@ -83,8 +85,8 @@ impl<'a> ExchangeContext<'a> {
 
     /// How long its upstream may take.
     #[must_use]
-    pub(crate) fn timeout(&self) -> UpstreamTimeout {
-        self.live.generation.plan.route(self.admission.route).timeout
+    pub(crate) const fn timeout(&self) -> UpstreamTimeout {
+        *self.timeout
     }
 
     /// How the bodies stand while nothing of the request's was read but what came with its head.

@@ -2,8 +2,11 @@
 
 use super::held_body::HeldBody;
 use crate::exchange::Scratch;
-use crate::plan::RequestIds;
+use crate::exchange::response_block::ResponseBlock;
+use crate::exchange::rewritten::Rewritten;
+use crate::limits::ConnectionPermit;
 use crate::plan::attempts::AttemptRecord;
+use crate::plan::{LimitId, RequestIds};
 use crate::wire::head::{RequestHead, ResponseHead};
 use crate::wire::limits::FIELDS_MAX;
 
@@ -23,6 +26,14 @@ pub(crate) struct ExchangeMemory {
     pub(crate) request_ids: RequestIds,
     /// The response's head.
     pub(crate) response: ResponseHead,
+    /// What its policy changes in the head of its answer; empty without one.
+    pub(crate) block: ResponseBlock,
+    /// What counts it as under way, for each limit that counts that.
+    pub(crate) permits: Vec<ConnectionPermit>,
+    /// The limit that has refused it.
+    pub(crate) limited: Option<LimitId>,
+    /// What is sent upstream in the place of what was asked for, where its route rewrites it.
+    pub(crate) rewritten: Rewritten,
     /// What the client is sent next.
     pub(crate) out: Vec<u8>,
     /// What the upstream is sent next: the first part of the request, then pieces of a body that is
@@ -35,8 +46,9 @@ pub(crate) struct ExchangeMemory {
 impl ExchangeMemory {
     /// Forgets an exchange, and keeps the memory that most exchanges have use for.
     pub(crate) fn clear(&mut self) {
-        let Self { out, upload, response, attempts, held, .. } = self;
+        let Self { out, upload, response, attempts, held, permits, .. } = self;
         attempts.clear();
+        permits.clear();
         held.clear();
         response.fields.clear();
         response.fields.shrink_to(FIELDS_MAX);
@@ -58,6 +70,8 @@ impl ExchangeMemory {
         let head = std::mem::take(&mut self.head);
         let request = std::mem::take(&mut self.request);
         let attempts = std::mem::take(&mut self.attempts);
-        *self = Self { head, request, attempts, ..Self::default() };
+        // A tunnel is under way until its end.
+        let permits = std::mem::take(&mut self.permits);
+        *self = Self { head, request, attempts, permits, ..Self::default() };
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::drain::DRAIN_TIME;
 use super::held_body::HeldBody;
 use super::relay::{RelayError, TransferTimes, relay_body};
+use super::shaping::ResponseShape;
 use super::total_time::TotalTimer;
 use super::tries::Tries;
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
@@ -65,6 +66,8 @@ pub(crate) struct ResponseContext<'a> {
     pub(crate) read_timeout: Duration,
     /// The field that holds the request's id.
     pub(crate) request_id: Option<RequestIdField<'a>>,
+    /// What the route's policy makes of the response.
+    pub(super) shape: Option<&'a ResponseShape<'a>>,
 }
 
 /// How far a request is whose response is waited for.
@@ -156,6 +159,10 @@ pub(crate) struct ResponseProgress {
     pub(crate) head_at: Option<Duration>,
     /// Bytes sent to the client, heads and framing included.
     pub(crate) sent_bytes: u64,
+    /// The status that the client got in the place of the upstream's.
+    pub(super) sent_status: Option<u16>,
+    /// Bytes of a body of ours, in the place of the upstream's.
+    pub(super) own_body: usize,
     /// Bytes of body data.
     pub(crate) body_bytes: u64,
     /// Bytes that came from the upstream, heads and framing included.
@@ -180,7 +187,7 @@ pub(super) async fn await_final(
         let len = read_head(context, upstream, memory, interims > 0).await?;
         progress.received_bytes += byte_count(len);
         memory.out.clear();
-        let step = admit_head(context, upstream, memory, interims, progress.continued)?;
+        let step = admit_head(context, upstream, memory, interims, progress)?;
         upstream.consume(len);
         match step {
             ResponseStep::Interim { .. } => {
@@ -227,7 +234,7 @@ fn admit_head(
     upstream: &StreamReader<'_>,
     memory: &mut ResponseMemory<'_>,
     interims: u32,
-    continued: bool,
+    progress: &mut ResponseProgress,
 ) -> Result<ResponseStep, ExchangeFailure> {
     let step = context.core.clock.with_now(|now| {
         let pending = PendingRequest {
@@ -238,7 +245,7 @@ fn admit_head(
             keep_alive: context.keep_alive
                 && !context.core.draining.get()
                 && !context.connections.is_listener_removed()
-                && context.knows_what_follows(continued)
+                && context.knows_what_follows(progress.continued)
                 && context.upload.is_body_under_way(),
             repeatable: context.repeatable && context.upload.is_replayable(),
             interims,
@@ -249,16 +256,22 @@ fn admit_head(
             request_id: context.request_id,
         };
         let head = memory.head.view(upstream.plain());
-        let step = admit_response(head, &pending)?;
-        match &step {
+        let mut step = admit_response(head, &pending)?;
+        match &mut step {
             ResponseStep::Interim { forward: true } => {
                 interim_head(head, &pending, memory.out);
             }
             ResponseStep::Interim { forward: false } | ResponseStep::GivenUp => {}
             ResponseStep::Switch => granted_head(head, &pending, memory.out),
-            ResponseStep::Final(delivery) => {
-                client_head(head, delivery, &pending, memory.out);
-            }
+            ResponseStep::Final(delivery) => match context.shape {
+                None => client_head(head, delivery, &pending, memory.out),
+                Some(shape) => {
+                    let shaped = shape.append(head, delivery, &pending, now, memory.out);
+                    *delivery = shaped.delivery;
+                    progress.sent_status = Some(shaped.status);
+                    progress.own_body = shaped.own_body;
+                }
+            },
         }
         Ok(step)
     });
@@ -382,7 +395,7 @@ pub(super) async fn deliver(
             relayed
         }
     };
-    progress.body_bytes = flow.data_bytes();
+    progress.body_bytes = flow.data_bytes().saturating_add(byte_count(progress.own_body));
     progress.received_bytes += flow.bytes_in();
     result.map_err(|error| error.of_response())
 }

@@ -10,14 +10,16 @@ use std::time::Duration;
 use ferrule_config::model::BreakResponse;
 
 use super::attempt::ForwardResult;
-use super::circuit;
 use super::context::ExchangeContext;
 use super::forward::forward;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
+use super::policy_steps::{self, PolicyEnd};
 use super::tunnel;
 use crate::exchange::answer::AnswerTo;
 use crate::exchange::answer::ResponseFormat;
+use crate::exchange::cause::ClientCause;
+use crate::exchange::demands::check_demands;
 use crate::exchange::mark::mark;
 use crate::exchange::negotiate::Accepted;
 use crate::exchange::outcome::{ExchangeEnd, Outcome, byte_count};
@@ -26,7 +28,7 @@ use crate::exchange::refusal_response::answer;
 use crate::exchange::reuse::{self, AfterExchange, Bodies, ClientEnd};
 use crate::exchange::{Admission, admit, permit};
 use crate::plan::attempts::detach_nodes;
-use crate::plan::{Facts, NodePlan, Plan};
+use crate::plan::{Facts, LimitId, NodePlan, Plan};
 use crate::report::{Counter, ExchangeMetrics};
 use crate::shell::client::audit;
 use crate::shell::client::connection::{Client, HeadRead};
@@ -74,8 +76,7 @@ async fn serve_head(
         let result = match admit_request(client, memory, buf, len) {
             Ok(admission) => {
                 outcome.route = Some(admission.route);
-                outcome.upstream = Some(admission.upstream);
-                forward_request(client, memory, &admission, buf, len, &mut consumed, &mut outcome)
+                forward_request(client, memory, admission, buf, len, &mut consumed, &mut outcome)
                     .await
             }
             Err(refusal) => {
@@ -133,6 +134,7 @@ async fn run_tunnel(
     // Generation and identity may change within it.
     client.log_parts = None;
     Box::pin(tunnel::run(client, memory, head, lease, &mut outcome)).await;
+    memory.permits.clear();
     // The configuration may be another one by now.
     let label = RouteLabel { route: &route, nodes: &nodes };
     let now = client.core.clock.elapsed();
@@ -164,9 +166,18 @@ fn admit_request(
     })?;
     let now = client.core.clock.unix_seconds();
     // Its own route comes last: who the client is by that one is passed on.
-    for route in request.demanding.iter().copied().chain([admission.route]) {
+    for at in 0..=request.demanding.len() {
+        let route = request.demanding.get(at).copied().unwrap_or(admission.route);
         client.select_identity(route);
-        permit(&client.live.generation.plan, route, client.request_identity(), now)?;
+        let plan = &client.live.generation.plan;
+        permit(plan, route, client.request_identity(), now)?;
+        let route = plan.route(route);
+        if route.access.more().is_some() {
+            client.core.clock.with_now(|now| {
+                let facts = Facts { request_ids: Some(request_ids), ..client.facts(now, None) };
+                check_demands(route, &facts, head.view(buf), request)
+            })?;
+        }
     }
     Ok(admission)
 }
@@ -182,18 +193,25 @@ enum RequestResult {
     Switched(Box<Lease>),
 }
 
-/// Gives the request its id and its trace; `buf` is its head, if that was understood.
-fn give_marks(client: &Client, memory: &mut ExchangeMemory, buf: Option<&[u8]>) {
+/// Gives the request its id and its trace, and its client the address that it tells; `buf` is its head, if that was
+/// understood.
+fn give_marks(client: &mut Client, memory: &mut ExchangeMemory, buf: Option<&[u8]>) {
     let ExchangeMemory { head, request_ids, .. } = memory;
+    if !client.live.generation.plan.marks_requests {
+        request_ids.clear();
+        return;
+    }
     let request = buf.map(|buf| head.view(buf));
-    mark(&client.live.generation.plan, request, || client.core.random.draw(), request_ids);
+    client.take_address(request);
+    let (plan, now) = (&client.live.generation.plan, client.core.clock.unix_seconds());
+    mark(plan, request, now, || client.core.random.draw(), request_ids);
 }
 
 /// Forwards, and answers ourselves if that came to nothing.
 async fn forward_request(
     client: &mut Client,
     memory: &mut ExchangeMemory,
-    admission: &Admission,
+    mut admission: Admission,
     buf: &[u8],
     len: usize,
     consumed: &mut usize,
@@ -201,15 +219,34 @@ async fn forward_request(
 ) -> RequestResult {
     let (core, live) = (Rc::clone(&client.core), Rc::clone(&client.live));
     let after_head = buf.get(len..).unwrap_or_default();
-    let request = ExchangeContext { core: &core, live: &live, admission, buf, after_head };
-    let breaks = live.generation.plan.route(admission.route).breaker.is_some();
-    let broken = if breaks { circuit::refusal(&request) } else { None };
-    let forwarded = match broken {
-        Some(refusal) => ForwardResult::Refuse(refusal, request.unread_bodies()),
-        None => forward(&request, client, memory, consumed, outcome).await,
+    let route = live.generation.plan.route(admission.route);
+    let mut timeout = &route.timeout;
+    if let Some(policy) = &route.policy {
+        let share = policy_steps::prepare(policy, client, &live, memory, &mut admission, buf);
+        timeout = share.map_or(timeout, |share| &share.timeout);
+    }
+    outcome.upstream = route.upstream.map(|_| admission.upstream);
+    let (core, live, admission) = (&core, &*live, &admission);
+    let request = ExchangeContext { core, live, admission, timeout, buf, after_head };
+    let policy = route.policy.as_deref();
+    let ended = match policy {
+        Some(policy) => policy_steps::begin(policy, &request, client, memory).await,
+        None => None,
     };
-    if breaks {
-        circuit::note(&request, memory);
+    let forwarded = match ended {
+        None => forward(&request, client, memory, consumed, outcome).await,
+        Some(PolicyEnd::Refuse(refusal)) => ForwardResult::Refuse(refusal, request.unread_bodies()),
+        Some(PolicyEnd::Answer(answer)) => {
+            let after = policy_steps::give(answer, &request, client, memory, outcome).await;
+            return RequestResult::Answered { after };
+        }
+        Some(PolicyEnd::ClientLeft) => {
+            outcome.ended = ClientCause::Left.end();
+            ForwardResult::Aborted
+        }
+    };
+    if let Some(policy) = policy {
+        policy_steps::end(policy, &request, memory, &forwarded);
     }
     let after = match forwarded {
         ForwardResult::Switched(lease) => return RequestResult::Switched(lease),
@@ -243,7 +280,14 @@ async fn refuse(
     let keep_alive = client.may_keep(memory.request.keep_after_refusal)
         && bodies == Bodies::Complete
         && !refusal.closes();
-    let ExchangeMemory { head, request_ids, out, .. } = memory;
+    if let Refusal::RedirectToHttps(_, port) = refusal {
+        policy_steps::name_https(client, memory, buf, port);
+    }
+    // What is refused before there is a route has no policy.
+    if let Some(route) = outcome.route {
+        policy_steps::change_own_head(client, memory, route, buf, refusal.status());
+    }
+    let ExchangeMemory { head, request_ids, out, block, limited, .. } = memory;
     out.clear();
     let plan = &client.live.generation.plan;
     let format = ResponseFormat {
@@ -252,8 +296,16 @@ async fn refuse(
         request_id: request_ids.id_field(&plan.http),
         broken: match refusal {
             Refusal::CircuitBroken(_) => break_response(plan, outcome),
+            Refusal::Forbidden(forbidden) => {
+                forbidden.own_words().and_then(|words| plan.own_answer(words))
+            }
             _ => None,
         },
+        limited: match refusal {
+            Refusal::Limited(..) => limited.take().and_then(|id| limit_body(plan, id)),
+            _ => None,
+        },
+        block: Some(block),
     };
     let details = audit::json_details(client, refusal);
     audit::log_refusal(client, refusal);
@@ -273,6 +325,7 @@ async fn refuse(
     outcome.ended = ExchangeEnd::Refused(refusal);
     outcome.body_bytes = byte_count(body);
     outcome.sent_bytes += byte_count(out.len());
+    block.clear();
     let announced = client.send_now(&memory.out).await.is_ok() && keep_alive;
     reuse::client(ClientEnd { announced, bodies })
 }
@@ -281,6 +334,11 @@ async fn refuse(
 fn break_response<'a>(plan: &'a Plan, outcome: &Outcome) -> Option<&'a BreakResponse> {
     let breaker = plan.route(outcome.route?).breaker.as_ref()?;
     Some(&breaker.response)
+}
+
+/// What the operator wants to be said of a limit that is reached.
+fn limit_body(plan: &Plan, id: LimitId) -> Option<&[u8]> {
+    plan.limits().get(id.0 as usize)?.body.as_deref()
 }
 
 /// A request's route and the nodes of its upstream, as the configuration had them when it was routed.

@@ -84,6 +84,7 @@ pub(super) fn try_result(result: &AttemptResult, outcome: &Outcome) -> Option<Tr
             ExchangeEnd::TimedOut => Some(TryResult::TimedOut),
             ExchangeEnd::Answered
             | ExchangeEnd::Refused(_)
+            | ExchangeEnd::AnsweredHere
             | ExchangeEnd::ClientLeft
             | ExchangeEnd::Overdue
             | ExchangeEnd::Stopped => None,

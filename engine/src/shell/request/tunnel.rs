@@ -98,7 +98,9 @@ impl<'a> TunnelState<'a> {
         bytes: &'a TunnelBytes,
     ) -> Self {
         let plan = &client.live.generation.plan;
-        let timeout = outcome.route.map_or(TIMEOUT_DEFAULT, |route| plan.route(route).timeout);
+        let timeout = outcome
+            .route
+            .map_or(TIMEOUT_DEFAULT, |route| plan.route(route).timeout_at(outcome.upstream));
         let client_timeout = plan.http.send_timeout;
         let (client_end, upstream_end) = (client.stream.descriptor(), lease.stream.descriptor());
         Self {
@@ -245,7 +247,10 @@ async fn close_both(client: &mut Client, lease: &mut Lease, ended: ExchangeEnd, 
         // The client must not take what it has for the whole.
         ExchangeEnd::ResponseCutOff(_) | ExchangeEnd::Overdue => client.stream.abort(),
         // The upstream must not, either: it is closed without a goodbye.
-        ExchangeEnd::ClientLeft | ExchangeEnd::Stopped | ExchangeEnd::Refused(_) => {}
+        ExchangeEnd::ClientLeft
+        | ExchangeEnd::Stopped
+        | ExchangeEnd::AnsweredHere
+        | ExchangeEnd::Refused(_) => {}
     }
     log_refused(client, ended);
 }

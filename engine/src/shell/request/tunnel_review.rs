@@ -10,14 +10,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::tunnel_bytes::TunnelBytes;
+use crate::exchange::demands;
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
-use crate::exchange::rewrite::upstream_name;
+use crate::exchange::rewrite::{rewritten_name, upstream_name};
 use crate::exchange::{ConnectionView, Scratch, admit, permit};
 use crate::identity::{ClientIdentity, Verdict};
 use crate::plan::facts::{ConnectionFacts, SessionFacts};
 use crate::plan::{
-    Facts, HostBuf, ListenerId, NodeId, NodePlan, Plan, RequestIds, RouteId, ServerId,
+    Facts, HostBuf, ListenerId, NodeId, NodePlan, Plan, RequestIds, RouteId, RoutePolicy, ServerId,
 };
 use crate::report::NodeCounter;
 use crate::setup::Generation;
@@ -60,6 +61,8 @@ pub(super) struct UpstreamSide {
     upstream: Box<str>,
     /// Its node, which the configuration may not have any more.
     node: Option<NodePlan>,
+    /// The host that its route sent in the place of the client's.
+    rewritten_host: Option<Box<[u8]>>,
 }
 
 /// What a tunnel is judged by again.
@@ -132,7 +135,10 @@ impl UpstreamSide {
         let node = upstream.zip(outcome.node);
         let node = node.and_then(|(upstream, node)| upstream.nodes.get(node.0 as usize)).cloned();
         let upstream = upstream.map(|upstream| upstream.id.clone()).unwrap_or_default();
-        Self { peer, upstream, node }
+        let policy = outcome.route.and_then(|route| plan.route(route).policy.as_deref());
+        let rewrite = policy.and_then(|policy| policy.rewrite.as_ref());
+        let rewritten_host = rewrite.and_then(|rewrite| rewrite.host.clone());
+        Self { peer, upstream, node, rewritten_host }
     }
 
     /// Its node in this generation.
@@ -152,7 +158,10 @@ impl UpstreamSide {
         let at = plan.upstreams().iter().position(|upstream| upstream.id == self.upstream);
         let tls = at.and_then(|at| tls.upstreams.get(at)).and_then(Option::as_ref);
         let ends = at.and_then(|at| plan.upstreams().get(at)).zip(self.node.as_ref());
-        let name = ends.map(|(upstream, node)| upstream_name(upstream, host, node));
+        let name = ends.map(|(upstream, node)| match self.rewritten_host.as_deref() {
+            Some(host) => rewritten_name(upstream, host, node),
+            None => upstream_name(upstream, host, node),
+        });
         let name = std::str::from_utf8(name.unwrap_or_default()).unwrap_or_default();
         let judged = match (&mut self.peer, tls) {
             (Some(peer), tls) => peer.recheck(tls, name, now),
@@ -223,6 +232,8 @@ impl TunnelReview<'_> {
         if let (Some(registration), Some(identity)) = (client.registration, identity) {
             registration.update(client.live, binding, identity);
         }
+        // The log line says what was found when the tunnel began.
+        let captures = std::mem::take(&mut self.scratch.captures);
         let admission = self.core.clock.with_now(|now| {
             let facts = Facts {
                 connection: client.connection,
@@ -241,12 +252,48 @@ impl TunnelReview<'_> {
                 facts: Some(facts),
             };
             admit(plan, &view, self.head, self.scratch)
-        })?;
+        });
+        self.scratch.captures = captures;
+        let admission = admission?;
         self.outcome.route = Some(admission.route);
         // Its own route comes last, as with any request.
-        for route in self.scratch.demanding.iter().copied().chain([admission.route]) {
+        for at in 0..=self.scratch.demanding.len() {
+            let route = self.scratch.demanding.get(at).copied().unwrap_or(admission.route);
             self.client.permit(route, now)?;
+            self.check_demands(route)?;
         }
-        if admission.upgrade { Ok(()) } else { Err(Refusal::RouteNotFound) }
+        let plan = &self.client.live.generation.plan;
+        let policy = plan.route(admission.route).policy.as_deref();
+        if admission.upgrade && policy.is_none_or(keeps_tunnels) {
+            Ok(())
+        } else {
+            Err(Refusal::RouteNotFound)
+        }
     }
+
+    /// Does the request pass what the route asks besides certificates?
+    fn check_demands(&mut self, route: RouteId) -> Result<(), Refusal> {
+        let client = &self.client;
+        let route = client.live.generation.plan.route(route);
+        let by_route = client.route_identities.selected().map(|selected| &*selected.identity);
+        self.core.clock.with_now(|now| {
+            let facts = Facts {
+                connection: client.connection,
+                session: client.session,
+                client: by_route.or(client.identity.as_deref()),
+                request: None,
+                now,
+                log: None,
+                request_ids: Some(self.request_ids),
+            };
+            demands::check_demands(route, &facts, self.head, self.scratch)
+        })
+    }
+}
+
+/// Does a tunnel go on whose route has this policy now? Not where the route answers by itself. Nor where what it
+/// sends is what others ask something for: that is found out when a request is sent, and not again.
+fn keeps_tunnels(policy: &RoutePolicy) -> bool {
+    let rewrites = policy.rewrite.as_ref().is_some_and(|rewrite| !rewrite.guarded.is_empty());
+    !rewrites && policy.answer.is_none() && policy.redirect.is_none()
 }

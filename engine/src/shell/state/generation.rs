@@ -18,9 +18,11 @@ use crate::exchange::address_order::{self, AddressFaults};
 use crate::exchange::balance::{Balancer, NodeChoice, Tried, TryEnd};
 use crate::exchange::pool::{Address, Identity};
 use crate::exchange::retry_budget::RetryAllowance;
+use crate::exchange::split::SplitTurns;
 use crate::exchange::warm_up::WarmUp;
 use crate::health::{Breakers, NodeStates, ProbeRequest, Standing};
 use crate::identity::IdentityCache;
+use crate::limits::CoreLimits;
 use crate::plan::{ListenerId, NodeId, NodeIndex, NodePlan, ServerId, UpstreamId};
 use crate::report::{Meters, NodeMeters};
 use crate::setup::{Addresses, Generation, Handover};
@@ -40,8 +42,12 @@ pub(crate) struct LiveGeneration {
     pub(crate) node_states: Arc<NodeStates>,
     /// The circuit breakers of its routes, on all cores.
     pub(crate) breakers: Arc<Breakers>,
+    /// The limits of requests, as this core asks them.
+    pub(crate) limits: CoreLimits,
     /// The connections to its nodes.
     pub(crate) connections: ConnectionTable,
+    /// Whose turn it is in traffic splits.
+    pub(crate) splits: RefCell<SplitTurns>,
     /// Which connections are opened ahead of requests.
     pub(crate) warm_up: RefCell<WarmUp>,
     addresses: RefCell<Arc<Addresses>>,
@@ -128,6 +134,7 @@ impl LiveGeneration {
             .map(|(id, upstream)| upstream.queue.and_then(|_| queue(id)))
             .collect();
         Self {
+            splits: RefCell::new(SplitTurns::new(generation.plan.split_turns())),
             generation,
             queues: RefCell::new(queues),
             connections: ConnectionTable::default(),
@@ -138,6 +145,7 @@ impl LiveGeneration {
             meters: Arc::clone(&handover.meters),
             node_states: Arc::clone(&handover.node_states),
             breakers: Arc::clone(&handover.breakers),
+            limits: CoreLimits::new(&handover.limits, core),
             addresses: RefCell::new(Arc::clone(&handover.addresses)),
             looks: balancers
                 .iter()

@@ -6,6 +6,7 @@ use ferrule_engine::exchange::flow::Flow;
 use ferrule_engine::exchange::response::{Delivery, PendingRequest, ResponseStep, admit_response};
 use ferrule_engine::exchange::response_head::client_head;
 use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
+use ferrule_engine::exchange::rewritten::Rewritten;
 use ferrule_engine::exchange::{Admission, Refusal, ResponseFault};
 use ferrule_engine::exchange::{ConnectionView, Scratch, admit};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
@@ -73,6 +74,7 @@ impl Gate {
             target: Some(&admission.target),
             host: &scratch.host,
             path: &scratch.path,
+            captures: None,
             route_id: "",
         };
         let facts = Facts {
@@ -86,7 +88,13 @@ impl Gate {
         };
         let node = &self.plan.upstream(admission.upstream).nodes[0];
         let forwarded = &self.forwarded;
-        let destination = Destination { node, identity_block: b"", forwarded, keep_alive: true };
+        let destination = Destination {
+            node,
+            identity_block: b"",
+            forwarded,
+            rewritten: &Rewritten::default(),
+            keep_alive: true,
+        };
         let mut out = Vec::new();
         upstream_head(&self.plan, &admission, &facts, &destination, &mut out)?;
         Ok((admission, String::from_utf8(out).unwrap()))

@@ -25,7 +25,9 @@ const ROUTE_HOSTS: [&str; 10] = [
     "*.other",
 ];
 
-const ROUTE_URIS: [&str; 3] = ["/*", "/p/*", "/p"];
+/// Where the path comes before the host, `:x` is a segment.
+const ROUTE_URIS: [&str; 5] = ["/*", "/p/*", "/p", "/:x", "/p/:x"];
+const PLAIN_URIS: usize = 3;
 
 /// What clients mean; empty is HTTP/1.0 without Host.
 const HOSTS_TO_TRY: [&str; 12] = [
@@ -159,6 +161,8 @@ pub(crate) struct World {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) servers: Vec<Server>,
     pub(crate) routes: Vec<Route>,
+    /// Does the path of a route come before its host?
+    pub(crate) path_first: bool,
 }
 
 impl World {
@@ -176,15 +180,17 @@ impl World {
         let tls = |fallback| Listener { tls: true, fallback, mtls_routes: None };
         let mtls_routes = [None, Some("reject"), Some("allow")][random.below(3)];
         let plain = Listener { tls: false, fallback: None, mtls_routes };
+        let path_first = random.below(2) == 0;
+        let uris = if path_first { ROUTE_URIS.len() } else { PLAIN_URIS };
         let routes = (0..1 + random.below(5))
             .map(|_| Route {
                 hosts: random.some(&ROUTE_HOSTS, 2),
-                uri: ROUTE_URIS[random.below(ROUTE_URIS.len())],
+                uri: ROUTE_URIS[random.below(uris)],
                 demands: random.below(4) == 0,
                 leading: OnceCell::new(),
             })
             .collect();
-        Self { listeners: vec![tls(None), tls(fallback), plain], servers, routes }
+        Self { listeners: vec![tls(None), tls(fallback), plain], servers, routes, path_first }
     }
 
     pub(crate) fn text(&self) -> String {
@@ -198,6 +204,9 @@ impl World {
             if let Some(word) = listener.mtls_routes {
                 lines.push(format!("mtls_routes = '{word}'\n"));
             }
+        }
+        if self.path_first {
+            lines.push("[http]\nrouter = 'radixtree_uri_with_parameter'\n".to_owned());
         }
         for server in &self.servers {
             lines.push(format!("[[ssls]]\nsnis = {:?}\n", server.names));

@@ -97,6 +97,11 @@ fn overlap(one: &str, two: &str) -> bool {
     })
 }
 
+/// The name itself before the longest wildcard.
+fn exactness(pattern: &str) -> usize {
+    pattern.strip_prefix("*.").map_or(1000, str::len)
+}
+
 impl World {
     /// Exact before one-label wildcard.
     fn named(&self, host: &str) -> Option<usize> {
@@ -128,23 +133,28 @@ impl World {
 
     /// The route of a host and path, and the host pattern it is found by; `""` for every host.
     fn route(&self, host: &str, path: &str) -> Option<(usize, &'static str)> {
-        let rank = |pattern: &str| match pattern.strip_prefix("*.") {
-            Some(suffix) => suffix.len(),
-            None => 1000,
-        };
         let mut found = Vec::new();
         for (at, route) in self.routes.iter().enumerate() {
-            let length = match route.uri.strip_suffix('*') {
-                Some(prefix) if path.starts_with(prefix) => prefix.len(),
-                None if path == route.uri => 1000,
-                _ => continue,
+            let param = |front: &str| {
+                let rest = path.strip_prefix(front)?;
+                (!rest.is_empty() && !rest.contains('/')).then_some((front.len(), 1))
             };
+            let place = match (route.uri.strip_suffix('*'), route.uri.strip_suffix(":x")) {
+                (Some(prefix), _) => path.starts_with(prefix).then_some((prefix.len(), 0)),
+                (_, Some(front)) => param(front),
+                _ => (path == route.uri).then_some((1000, 0)),
+            };
+            let Some(place) = place else { continue };
             let first = core::cmp::Reverse(at);
+            let rank = |host: usize| match self.path_first {
+                true => ((place.0, place.1), (host, 0), first),
+                false => ((host, 0), place, first),
+            };
             if route.hosts.is_empty() {
-                found.push(((0, length, first), (at, "")));
+                found.push((rank(0), (at, "")));
             }
             for pattern in route.hosts.iter().filter(|pattern| covers(pattern, host, ANY)) {
-                found.push(((rank(pattern), length, first), (at, *pattern)));
+                found.push((rank(exactness(pattern)), (at, *pattern)));
             }
         }
         found.into_iter().max_by_key(|(rank, _)| *rank).map(|(_, found)| found)
@@ -166,7 +176,8 @@ impl World {
     fn find_leading(&self, route: usize) -> Vec<usize> {
         let takes = |host: &str| {
             let found = |path| self.route(host, path).is_some_and(|(at, _)| at == route);
-            PATHS.into_iter().chain(["/~", "/p/~"]).any(found)
+            let more = ["/~", "/p/~", "/p/", "/~/~", "/p/~/~", "/p/~/~/~"];
+            PATHS.into_iter().chain(more).any(found)
         };
         UNIVERSE.with(|hosts| {
             let policies = hosts.iter().filter_map(|host| {

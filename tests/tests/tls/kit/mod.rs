@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Balance, BalanceMethod, Checks, ClientAuth, ClientLists, ClientVerify, HostPattern, HttpReuse,
-    KeepalivePool, KeyExchangeGroup, KeyPair, OnRevoke, PassHost, Pem, PemSource, Protocols,
-    QueueStatus, Reject, RetryPolicy, Scheme, Server, Upstream, UpstreamQueue, UpstreamTimeout,
-    UpstreamTls as UpstreamModel,
+    Balance, BalanceMethod, Checks, CipherSuite, ClientAuth, ClientLists, ClientVerify,
+    HostPattern, HttpReuse, KeepalivePool, KeyExchangeGroup, KeyPair, OnRevoke, PassHost, Pem,
+    PemSource, Protocols, QueueStatus, Reject, RetryPolicy, Scheme, Server, Upstream,
+    UpstreamQueue, UpstreamTimeout, UpstreamTls as UpstreamModel,
 };
 use ferrule_config::{Config, Place, Problems};
 use ferrule_engine::tls::{HandshakeNotes, ServerTls, TicketKeys, TlsSettings};
@@ -129,6 +129,8 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
         pairs: vec![world.pair(&world.leaf("server", 1, b""))],
         protocols: Protocols { tls12: true, tls13: true },
         groups: KeyExchangeGroup::ALL.to_vec(),
+        ciphers: CipherSuite::ALL.to_vec(),
+        prefer_server_ciphers: false,
         stapling_files: Vec::new(),
         session_tickets: true,
         session_ticket_count: 2,

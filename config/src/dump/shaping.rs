@@ -1,0 +1,139 @@
+//! What routes make of requests and responses, as TOML.
+
+use data_encoding::BASE64;
+use toml::Value;
+
+use super::writer::{Writer, list, quoted_key, template_text, text};
+use crate::model::{
+    AnswerBody, BodyFile, Cors, CorsOrigins, HeaderValue, Redirect, RedirectTarget, ResponseRule,
+    Rewrite, StaticAnswer, UriRule,
+};
+use crate::uri_template::UriTemplate;
+
+pub(super) fn dump_return(out: &mut Writer, answer: &StaticAnswer, files: &[BodyFile]) {
+    let mut keys = vec![format!("status = {}", answer.status)];
+    keys.extend(body_key(&answer.body, files));
+    keys.push(format!("content_type = {}", text(&answer.content_type)));
+    if !answer.headers.is_empty() {
+        keys.push(format!("headers = {}", fields(&answer.headers)));
+    }
+    out.line("return", format!("{{ {} }}", keys.join(", ")));
+}
+
+fn body_key(body: &AnswerBody, files: &[BodyFile]) -> Option<String> {
+    match body {
+        AnswerBody::Unsaid => None,
+        AnswerBody::Text(template) => Some(format!("body = {}", template_text(template))),
+        AnswerBody::Bytes(bytes) => Some(format!("body_base64 = \"{}\"", BASE64.encode(bytes))),
+        AnswerBody::File(index) => {
+            let file = files.get(*index)?;
+            Some(format!("body_file = {}", text(&file.path.display().to_string())))
+        }
+    }
+}
+
+/// A table of fields; of several values of one name, which stand side by side, a list.
+fn fields(headers: &[HeaderValue]) -> String {
+    let lists = headers.chunk_by(|one, other| one.name == other.name).map(|values| {
+        let name = values.first().map_or("", |first| &first.name);
+        let texts: Vec<_> = values.iter().map(|value| template_text(&value.value)).collect();
+        match texts.as_slice() {
+            [one] => format!("{} = {one}", quoted_key(name)),
+            several => format!("{} = [{}]", quoted_key(name), several.join(", ")),
+        }
+    });
+    format!("{{ {} }}", lists.collect::<Vec<_>>().join(", "))
+}
+
+pub(super) fn dump_rewrite(out: &mut Writer, rewrite: &Rewrite) {
+    let mut keys = Vec::new();
+    keys.extend(rewrite.uri.as_ref().map(|uri| format!("uri = {}", template(uri))));
+    keys.extend(rules(&rewrite.regex_uri));
+    keys.extend(rewrite.host.as_ref().map(|host| format!("host = {}", text(host))));
+    keys.extend(rewrite.method.as_ref().map(|method| format!("method = {}", text(method))));
+    out.line("rewrite", format!("{{ {} }}", keys.join(", ")));
+}
+
+pub(super) fn dump_redirect(out: &mut Writer, redirect: &Redirect) {
+    let Redirect { to, status, append_query, encode_uri } = redirect;
+    let line = match to {
+        RedirectTarget::Https(port) => format!("http_to_https = true, https_port = {port}"),
+        RedirectTarget::Uri(uri) => format!("uri = {}", template(uri)),
+        RedirectTarget::Rules(pairs) => rules(pairs).unwrap_or_default(),
+    };
+    let rest = match to {
+        RedirectTarget::Https(_) => String::new(),
+        RedirectTarget::Uri(_) | RedirectTarget::Rules(_) => format!(
+            ", status = {status}, append_query_string = {append_query}, encode_uri = {encode_uri}"
+        ),
+    };
+    out.line("redirect", format!("{{ {line}{rest} }}"));
+}
+
+/// As a template without groups is read.
+fn template(uri: &UriTemplate) -> String {
+    Value::String(uri.to_string()).to_string()
+}
+
+fn rules(rules: &[UriRule]) -> Option<String> {
+    let texts =
+        rules.iter().flat_map(|rule| [rule.pattern.as_str().to_owned(), rule.to.to_string()]);
+    (!rules.is_empty()).then(|| format!("regex_uri = {}", list(texts)))
+}
+
+pub(super) fn dump_response(out: &mut Writer, rules: &[ResponseRule], files: &[BodyFile]) {
+    let tables = rules.iter().map(|rule| {
+        let mut keys = Vec::new();
+        keys.extend(
+            rule.when.as_ref().map(|when| format!("vars = {}", Value::Array(vec![when.to_toml()]))),
+        );
+        keys.extend(rule.status.map(|status| format!("status = {status}")));
+        keys.extend(body_key(&rule.body, files));
+        keys.extend(
+            rule.content_type.as_ref().map(|given| format!("content_type = {}", text(given))),
+        );
+        let mut changes = Vec::new();
+        for (key, all) in [("add", &rule.headers.add), ("set", &rule.headers.set)] {
+            changes.extend((!all.is_empty()).then(|| format!("{key} = {}", fields(all))));
+        }
+        let removed = &rule.headers.remove;
+        changes.extend(
+            (!removed.is_empty()).then(|| format!("remove = {}", list(removed.iter().cloned()))),
+        );
+        keys.extend(
+            (!changes.is_empty()).then(|| format!("headers = {{ {} }}", changes.join(", "))),
+        );
+        format!("{{ {} }}", keys.join(", "))
+    });
+    let tables: Vec<_> = tables.collect();
+    if !tables.is_empty() {
+        out.line("response", format!("[{}]", tables.join(", ")));
+    }
+}
+
+pub(super) fn dump_cors(out: &mut Writer, cors: &Cors) {
+    let mut keys = origins("allow_origins", &cors.allow_origins);
+    keys.push(format!("allow_methods = {}", text(&cors.allow_methods)));
+    keys.push(format!("allow_headers = {}", text(cors.allow_headers.as_deref().unwrap_or("**"))));
+    keys.extend(
+        cors.expose_headers.as_ref().map(|names| format!("expose_headers = {}", text(names))),
+    );
+    keys.push(format!("max_age = {}", cors.max_age));
+    keys.push(format!("allow_credential = {}", cors.allow_credential));
+    keys.extend(
+        cors.timing_allow_origins.iter().flat_map(|timing| origins("timing_allow_origins", timing)),
+    );
+    out.line("cors", format!("{{ {} }}", keys.join(", ")));
+}
+
+fn origins(key: &str, origins: &CorsOrigins) -> Vec<String> {
+    vec![match origins {
+        CorsOrigins::Any => format!("{key} = \"*\""),
+        CorsOrigins::Each => format!("{key} = \"**\""),
+        CorsOrigins::Listed(all) => format!("{key} = {}", text(&all.join(","))),
+        CorsOrigins::Matching(all) => {
+            let all = all.iter().map(|pattern| pattern.as_str().to_owned());
+            format!("{key}_by_regex = {}", list(all))
+        }
+    }]
+}

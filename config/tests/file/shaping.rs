@@ -1,0 +1,249 @@
+//! What is told about what a route makes of requests and responses (`return` and its like).
+
+use std::path::Path;
+
+use ferrule_config::model::AnswerBody;
+use ferrule_config::{Draft, Problems, read_text};
+
+fn draft(service: &str, route: &str) -> Result<Draft, Problems> {
+    let text = format!(
+        "listen = [{{ address = '0.0.0.0:80' }}]\n[[upstreams]]\nid = 'u'\nnodes = {{ 'a' = 1 }}\n\
+         [[services]]\nid = 's'\nupstream_id = 'u'\n{service}\n\
+         [[routes]]\nuri = '/*'\nservice_id = 's'\n{route}"
+    );
+    read_text(Path::new("/etc/ferrule.toml"), text, &|_| None)
+}
+
+/// The dump reads back, and says the same.
+#[expect(clippy::panic, reason = "a test ends where this fails")]
+fn dumped(draft: &Draft) -> String {
+    let dump = draft.config.dump();
+    let again = read_text(Path::new("/etc/ferrule.toml"), dump.clone(), &|_| None);
+    let again = again.unwrap_or_else(|problems| panic!("{problems}\n{dump}"));
+    assert_eq!(again.config.dump(), dump);
+    dump
+}
+
+/// Each is refused at its field, and with these words.
+fn refused(key: &str, cases: &[(&str, &str, &str)]) {
+    let mut wrong = Vec::new();
+    for (keys, field, message) in cases {
+        let text = format!("{key} = {{ {keys} }}\n");
+        for (service, route) in [("", text.as_str()), (text.as_str(), "")] {
+            let found =
+                draft(service, route).map_or_else(|problems| problems, |draft| draft.problems);
+            let found = (!found.is_empty()).then(|| found.to_string());
+            let holder = if service.is_empty() { "routes" } else { "services" };
+            let path = format!("{holder}[0].{key}{field}");
+            let told = found.as_deref().unwrap_or_default();
+            if !(told.contains(&path) && told.contains(message)) {
+                wrong.push(format!("{keys}: not `{path}` with `{message}`, but {found:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_routes_return_replaces_its_services_and_needs_no_upstream() {
+    let own = "return = { status = 404, body = 'no $uri $$', headers = { X-A = ['1', '2'], X-B = 'b' } }\n";
+    let found = draft("return = { status = 410 }\n", own).unwrap();
+    let answer = found.config.routes[0].answer.as_ref().unwrap();
+    assert_eq!((answer.status, answer.headers.len()), (404, 3));
+    assert!(matches!(&answer.body, AnswerBody::Text(text) if text.to_string() == "no ${uri} $$"));
+    assert!(dumped(&found).contains("X-A = [\"1\", \"2\"]"));
+    let text = "listen = [{ address = '0.0.0.0:80' }]\n[[routes]]\nuri = '/'\nreturn = { body_base64 = 'AA==' }";
+    let alone = read_text(Path::new("/etc/ferrule.toml"), text.to_owned(), &|_| None).unwrap();
+    assert_eq!(alone.config.routes[0].upstream, None);
+    assert!(dumped(&alone).contains("body_base64 = \"AA==\""));
+    let file =
+        draft("return = { body_file = 'x.html', content_type = 'text/html' }\n", "").unwrap();
+    assert!(dumped(&file).contains("body_file = \"/etc/x.html\""));
+}
+
+#[test]
+fn a_return_that_makes_no_sense_is_told() {
+    refused(
+        "return",
+        &[
+            ("status = 101", ".status", "out of range"),
+            ("status = 600", ".status", "out of range"),
+            ("status = 204, body = 'x'", ".body", "no body"),
+            ("status = 304, body_file = 'x'", ".body_file", "no body"),
+            ("body = 'x', body_base64 = 'AA=='", ".body_base64", "exclude each other"),
+            ("body_base64 = 'A'", ".body_base64", "no base64"),
+            ("body_file = ''", ".body_file", "empty"),
+            ("body = '$uri', content_type = 'text/html'", ".body", "clients choose"),
+            ("body = '$status'", ".body", "access log"),
+            ("body = '$nothing'", ".body", "no variable"),
+            ("content_type = 'text'", ".content_type", "no media type"),
+            ("content_type = \"a/b\\r\\nX: 1\"", ".content_type", "no media type"),
+            (
+                "headers = { Content-Length = '1' }",
+                ".headers.Content-Length",
+                "belongs to the gateway",
+            ),
+            ("headers = { transfer-encoding = 'x' }", ".headers.transfer-encoding", "belongs to"),
+            ("headers = { Connection = 'close' }", ".headers.Connection", "belongs to the gateway"),
+            ("headers = { Date = 'now' }", ".headers.Date", "belongs to the gateway"),
+            ("headers = { 'X Y' = '1' }", ".headers.\"X Y\"", "not a header name"),
+            ("headers = { X-A = '1', x-a = '2' }", ".headers.x-a", "twice"),
+            ("headers = { X-A = \"1\\n2\" }", ".headers.X-A", "control characters"),
+            ("headers = { Content-Type = 'a/b' }", ".headers.Content-Type", "key of its own"),
+            ("headers = { Location = '/$arg_x' }", ".headers.Location", "`redirect`"),
+        ],
+    );
+}
+
+#[test]
+fn a_rewrite_that_makes_no_sense_is_told() {
+    // The first four are those of APISIX's own tests (`t/plugin/proxy-rewrite.t`).
+    refused(
+        "rewrite",
+        &[
+            ("regex_uri = ['^/test/(.*)']", ".regex_uri", "in its place"),
+            ("regex_uri = ['[^/test/(.*)', '/$1']", ".regex_uri[0]", "not a regular expression"),
+            ("regex_uri = ['^/test/(.*)', '/$`1']", ".regex_uri[1]", "starts no group"),
+            ("uri = 'hello'", ".uri", "begins with one `/`"),
+            ("uri = '//evil'", ".uri", "begins with one `/`"),
+            ("uri = '$arg_x'", ".uri", "begins with one `/`"),
+            ("uri = '/a/../b'", ".uri", "`..`"),
+            ("uri = '/a/%2e/b'", ".uri", "`.`"),
+            ("uri = '/a b'", ".uri", "visible ASCII"),
+            ("uri = '/a#b'", ".uri", "visible ASCII"),
+            ("uri = '/a%'", ".uri", "escape"),
+            ("uri = '/$status'", ".uri", "access log"),
+            ("uri = '/', regex_uri = ['a', 'b']", ".regex_uri", "exclude each other"),
+            ("regex_uri = ['^/(a)', 'b$1']", ".regex_uri[1]", "begins with one `/`"),
+            ("regex_uri = ['^/(a)', '//b$1']", ".regex_uri[1]", "begins with one `/`"),
+            ("regex_uri = ['^/(a)', '/$2']", ".regex_uri[1]", "no group 2"),
+            ("regex_uri = ['^/(a)', '/$nothing']", ".regex_uri[1]", "no variable"),
+            ("regex_uri = ['(?=a)b', '/']", ".regex_uri[0]", "look-around"),
+            (r"regex_uri = ['(a)\1', '/']", ".regex_uri[0]", "backreference"),
+            ("regex_uri = ['([a-z]{100}){100}', '/']", ".regex_uri[0]", "too large"),
+            ("host = 'a b'", ".host", ""),
+            ("host = 'h:99999'", ".host", "not a host"),
+            ("method = 'TRACE'", ".method", "no method"),
+            ("method = 'CONNECT'", ".method", "no method"),
+            ("method = 'get'", ".method", "no method"),
+            ("", "", "rewrites nothing"),
+        ],
+    );
+    let found = draft("enable_websocket = true\n", "rewrite = { method = 'POST' }\n").unwrap();
+    assert!(found.problems.to_string().contains("enable_websocket"), "{}", found.problems);
+}
+
+#[test]
+fn a_redirect_leads_where_its_author_says() {
+    refused(
+        "redirect",
+        &[
+            // The first two are those of APISIX's own tests (`t/plugin/redirect.t`).
+            ("http_to_https = true, uri = '/hello'", ".uri", "exclude each other"),
+            (
+                "http_to_https = true, append_query_string = true",
+                ".append_query_string",
+                "exclude each other",
+            ),
+            ("uri = '/a', regex_uri = ['a', '/b']", ".regex_uri", "exclude each other"),
+            ("uri = '/a', https_port = 1", ".https_port", "http_to_https"),
+            ("uri = '/a', status = 300", ".status", "sends nobody"),
+            ("uri = '/a', status = 200", ".status", "out of range"),
+            ("uri = '//evil.test'", ".uri", "for others to say"),
+            ("uri = '/\\evil.test'", ".uri", "visible ASCII"),
+            ("uri = '$arg_to'", ".uri", "for others to say"),
+            ("uri = 'javascript:alert(1)'", ".uri", "for others to say"),
+            ("uri = 'https://$arg_to/'", ".uri", "choose the host"),
+            ("uri = 'https://$host.evil$arg_x/'", ".uri", "choose the host"),
+            ("uri = 'https://$host$arg_x'", ".uri", "choose the host"),
+            ("uri = 'https://a@b/'", ".uri", "no part of a host"),
+            ("uri = 'https:///a'", ".uri", "no host"),
+            ("uri = '/a#b', append_query_string = true", ".uri", "does not follow"),
+            ("regex_uri = ['^/a', 'https://new.test']", ".regex_uri[1]", "belong to the host"),
+            ("regex_uri = ['^/(.*)', '$1']", ".regex_uri[1]", "for others to say"),
+            ("", "", "leads nowhere"),
+        ],
+    );
+    for (keys, dumped_as) in [
+        ("uri = '/b$uri'", "uri = \"/b${uri}\", status = 302"),
+        ("uri = '$scheme://$host:81$request_uri', status = 307", "status = 307"),
+        ("regex_uri = ['^/(a)$', 'https://x.test/$1']", r#"["^/(a)$", "https://x.test/$${1}"]"#),
+        ("http_to_https = true", "http_to_https = true, https_port = 443"),
+    ] {
+        let found = draft("", &format!("redirect = {{ {keys} }}\n")).unwrap();
+        assert!(found.problems.is_empty(), "{keys}: {}", found.problems);
+        assert!(dumped(&found).contains(dumped_as), "{}", dumped(&found));
+    }
+}
+
+#[test]
+fn a_response_and_cors_that_make_no_sense_are_told() {
+    refused(
+        "response",
+        &[
+            ("status = 199", ".status", "out of range"),
+            ("status = 204, body = 'x'", ".body", "no body"),
+            ("body = '$uri'", ".body", "content_type"),
+            ("body = '$uri', content_type = 'text/html'", ".body", "clients choose"),
+            ("content_type = 'text/html', status = 200", ".content_type", "a body of its own"),
+            ("vars = [['nothing', '==', '1']], status = 200", ".vars", "no variable"),
+            ("vars = [['bytes_sent', '==', '1']], status = 200", ".vars", "not known"),
+            ("headers.set = { Content-Length = '1' }", ".headers.set.Content-Length", "belongs to"),
+            (
+                "headers.add = { Transfer-Encoding = '1' }",
+                ".headers.add.Transfer-Encoding",
+                "belongs",
+            ),
+            ("headers.remove = ['Connection']", ".headers.remove[0]", "belongs to"),
+            ("headers = { set = { A = '1' }, remove = ['a'] }", ".headers.remove[0]", "at once"),
+            ("headers.set = { A = '$bytes_sent' }", ".headers.set.A", "access log"),
+            ("headers.set = { Location = '$arg_x' }", ".headers.set", "`redirect`"),
+            ("vars = [['status', '==', 200]]", "", "changes nothing"),
+        ],
+    );
+    refused(
+        "cors",
+        &[
+            (
+                "allow_origins = '*', allow_credential = true",
+                ".allow_origins",
+                "beside `allow_credential`",
+            ),
+            (
+                "allow_methods = '*', allow_credential = true",
+                ".allow_methods",
+                "beside `allow_credential`",
+            ),
+            (
+                "allow_headers = '*', allow_credential = true",
+                ".allow_headers",
+                "beside `allow_credential`",
+            ),
+            (
+                "expose_headers = '*', allow_credential = true",
+                ".expose_headers",
+                "beside `allow_credential`",
+            ),
+            ("allow_origins = 'a.test'", ".allow_origins", "no origin"),
+            ("allow_origins = 'https://a.test/'", ".allow_origins", "no origin"),
+            ("allow_origins = 'https://a.test,https://B.test'", ".allow_origins", "no origin"),
+            (
+                "allow_origins_by_regex = ['[']",
+                ".allow_origins_by_regex[0]",
+                "not a regular expression",
+            ),
+            ("allow_methods = 'GET POST'", ".allow_methods", "no list of names"),
+            ("expose_headers = '**'", ".expose_headers", "`**`"),
+            ("max_age = -2", ".max_age", "out of range"),
+        ],
+    );
+    let own = "response = [{ vars = [['status', '==', 500]], status = 200, body = 'x', content_type = 'text/plain', \
+               headers = { add = { A = '$status' }, remove = ['B'] } }]\n\
+               cors = { allow_origins_by_regex = ['a$'], timing_allow_origins = '*' }\n";
+    let found = draft("response.status = 201\ncors = {}\n", own).unwrap();
+    let route = &found.config.routes[0];
+    assert_eq!((route.response.len(), route.response[0].status), (1, Some(200)));
+    let dump = dumped(&found);
+    assert!(dump.contains("allow_origins_by_regex = [\"a$\"]"), "{dump}");
+    assert!(dump.contains("add = { A = \"${status}\" }, remove = [\"B\"]"), "{dump}");
+}

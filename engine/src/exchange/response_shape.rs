@@ -1,0 +1,223 @@
+//! What a route's policy makes of the upstream's response.
+//!
+//! In: a response head that was admitted, and the changes that the policy asks for. Out: the head that the client
+//! gets, framed anew where the body is another one than the upstream's. Only the final response is changed:
+//! neither interim ones nor a 101.
+
+use ferrule_config::model::may_have_body;
+
+use super::flow::Framing;
+use super::response::{Delivery, PendingRequest};
+use super::response_block::ResponseBlock;
+use super::response_head::client_head;
+use crate::wire::framing::BodyLength;
+use crate::wire::head::Method;
+use crate::wire::view::ResponseView;
+use crate::wire::write;
+
+/// Fields that describe the body of the upstream (RFC 9110, section 8; RFC 9530): untrue of another one.
+const OF_THE_BODY: [&[u8]; 8] = [
+    b"Accept-Ranges",
+    b"Content-Digest",
+    b"Content-Encoding",
+    b"Content-MD5",
+    b"Content-Range",
+    b"ETag",
+    b"Last-Modified",
+    b"Repr-Digest",
+];
+
+/// What the client gets in the place of what the upstream has sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ResponseChange<'a> {
+    /// Another status.
+    pub status: Option<u16>,
+    /// Another body.
+    pub body: Option<&'a [u8]>,
+    /// What that is; empty for what the response says.
+    pub content_type: &'a [u8],
+}
+
+/// A response as the client gets it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ShapedResponse {
+    /// How it is delivered; its status is still the upstream's.
+    pub delivery: Delivery,
+    /// The status that is sent.
+    pub status: u16,
+    /// Bytes of a body of our own, behind the head.
+    pub own_body: usize,
+}
+
+/// Appends the head of the changed response, and the body where it is ours. `asked` is the method by which the
+/// client asked; `pending` has the one that was sent.
+pub fn shaped_head(
+    response: ResponseView<'_>,
+    delivery: &Delivery,
+    pending: &PendingRequest<'_>,
+    asked: Method,
+    change: &ResponseChange<'_>,
+    block: &mut ResponseBlock,
+    out: &mut Vec<u8>,
+) -> ShapedResponse {
+    let start = out.len();
+    let status = change.status.unwrap_or(delivery.status);
+    let (to_head, sent_head) = (asked == Method::Head, pending.method == Method::Head);
+    let is_empty = delivery.body == BodyLength::None;
+    let replaced = change.body.is_some() || (!may_have_body(status) && !is_empty);
+    if replaced {
+        for name in OF_THE_BODY {
+            block.remove(name);
+        }
+    }
+    let body = change.body.filter(|_| may_have_body(status));
+    if body.is_some() && !change.content_type.is_empty() {
+        block.set_default(b"Content-Type", change.content_type);
+    }
+    let bytes = body.unwrap_or_default();
+    // Where HEAD was sent, or where the status that came has no body, there is none to pass on.
+    let lacks_body = is_empty && !to_head && (sent_head || status != delivery.status);
+    let is_ours = replaced || lacks_body;
+    let mut shaped = *delivery;
+    if is_ours || (to_head && !sent_head) {
+        shaped.upstream_reusable &= is_empty;
+        shaped.body = BodyLength::None;
+        shaped.trailers = false;
+        // No connection ends behind a body that is not sent.
+        shaped.client_keep_alive = pending.keep_alive;
+        shaped.to_client = match status {
+            _ if !is_ours => Framing::None,
+            204 | 304 => Framing::None,
+            205 => Framing::Length(0),
+            _ => Framing::Length(bytes.len() as u64),
+        };
+    }
+    if status != delivery.status && matches!(status, 204 | 304) {
+        // The upstream's is untrue of it (RFC 9110, section 8.6).
+        block.remove(b"Content-Length");
+    }
+    client_head(response, &shaped, pending, out);
+    if status != delivery.status {
+        let end = out.get(start..).and_then(|head| memchr::memchr(b'\n', head)).unwrap_or(0);
+        let mut line = Vec::new();
+        write::status_line(status, &mut line);
+        out.splice(start..start.saturating_add(end).saturating_add(1), line);
+    }
+    block.apply(start, out);
+    let own_body = if to_head || !is_ours { 0 } else { bytes.len() };
+    if own_body > 0 {
+        out.extend_from_slice(bytes);
+    }
+    ShapedResponse { delivery: shaped, status, own_body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::response::{ResponseStep, admit_response};
+    use crate::wire::framing::{content_length, response_body};
+    use crate::wire::head::{ResponseHead, Version, parse_response};
+    use crate::wire::limits::HeadLimits;
+
+    const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 65_536, fields_max: 100 };
+
+    fn parsed(text: &[u8]) -> ResponseHead {
+        let mut head = ResponseHead::default();
+        let len = text.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+        parse_response(text, len, LIMITS, &mut head).unwrap();
+        head
+    }
+
+    /// Whatever the upstream sends, the client asked by, was sent in its place and is put into the answer: the client
+    /// reads as many bytes as it gets, and no more.
+    #[test]
+    fn every_answer_ends_where_its_head_says() {
+        let statuses = [200, 204, 205, 206, 304, 404, 500];
+        let framings = [
+            "",
+            "Content-Length: 5\r\n",
+            "Content-Length: 0\r\n",
+            "Transfer-Encoding: chunked\r\n",
+        ];
+        let methods = [Method::Get, Method::Head, Method::Post];
+        let changed = [None, Some(200), Some(204), Some(205), Some(304), Some(503)];
+        let bodies = [None, Some(&b""[..]), Some(&b"hello, world"[..])];
+        let mut count = 0;
+        for (status, framing) in statuses.iter().flat_map(|one| framings.map(|other| (*one, other)))
+        {
+            for (asked, sent) in methods.iter().flat_map(|one| methods.map(|other| (*one, other))) {
+                for (to, body) in changed.iter().flat_map(|one| bodies.map(|other| (*one, other))) {
+                    for version in [Version::Http11, Version::Http10] {
+                        count += 1;
+                        judge((status, framing), (asked, sent), (to, body), version);
+                    }
+                }
+            }
+        }
+        assert!(count > 4_000);
+    }
+
+    fn judge(
+        (status, framing): (u16, &str),
+        (asked, sent): (Method, Method),
+        (to, body): (Option<u16>, Option<&[u8]>),
+        version: Version,
+    ) {
+        let text = format!(
+            "HTTP/1.1 {status} X\r\nContent-Encoding: gzip\r\nETag: \"1\"\r\nTrailer: X-A\r\n{framing}\r\n"
+        );
+        let pending = PendingRequest {
+            method: sent,
+            version,
+            keep_alive: true,
+            upgrade: false,
+            repeatable: false,
+            interims: 0,
+            http_date: "now",
+            continue_wanted: false,
+            trailers: None,
+            via: None,
+            request_id: None,
+        };
+        let head = parsed(text.as_bytes());
+        let view = head.view(text.as_bytes());
+        // What has no legal framing is never shaped.
+        let Ok(ResponseStep::Final(delivery)) = admit_response(view, &pending) else { return };
+        let change = ResponseChange { status: to, body, content_type: b"text/plain" };
+        let (mut block, mut out) = (ResponseBlock::default(), Vec::new());
+        let shaped = shaped_head(view, &delivery, &pending, asked, &change, &mut block, &mut out);
+        let case =
+            format!("{text}{asked:?} {sent:?} {change:?} {version:?}\n{}", out.escape_ascii());
+        let got = parsed(&out);
+        let got = got.view(&out);
+        assert_eq!(got.status(), to.unwrap_or(status), "{case}");
+        let behind = out.len() - (out.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4);
+        assert_eq!(behind, shaped.own_body, "{case}");
+        // As the client reads it, by the method that it asked by.
+        let read = response_body(got, asked).unwrap_or_else(|error| panic!("{error:?} {case}"));
+        let is_passed_on = shaped.delivery.body != BodyLength::None;
+        match read {
+            BodyLength::None => assert!(!is_passed_on && behind == 0, "{case}"),
+            BodyLength::Length(len) if is_passed_on => {
+                assert_eq!(shaped.delivery.body, BodyLength::Length(len), "{case}");
+            }
+            BodyLength::Length(len) => assert_eq!(len, behind as u64, "{case}"),
+            BodyLength::Chunked => {
+                assert_eq!(shaped.delivery.to_client, Framing::Chunked, "{case}");
+            }
+            BodyLength::UntilClose => {
+                assert_eq!(shaped.delivery.to_client, Framing::Raw, "{case}");
+                assert!(!shaped.delivery.client_keep_alive, "{case}");
+            }
+        }
+        let may_be_told = asked == Method::Head || !matches!(got.status(), 204);
+        assert!(may_be_told || content_length(got.fields()) == Ok(None), "{case}");
+        // An upstream whose body is not read to its end serves nobody else.
+        let unread = delivery.body != BodyLength::None && !is_passed_on;
+        assert!(!unread || !shaped.delivery.upstream_reusable, "{case}");
+        if body.is_some() {
+            let stale = got.fields().iter().any(|field| field.name().eq_ignore_ascii_case(b"etag"));
+            assert!(!stale, "{case}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The limits as one core asks them: its leases, and the guard of a request that is under way.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::bucket::{BucketAnswer, BucketLease, BucketState};
+use super::concurrency::ConcurrencyState;
+use super::shared::{LimitCount, Limits, SharedConcurrency, SharedLimit, SharedRule};
+use super::table::{CoreTable, KeyPlace};
+use super::window::WindowLease;
+use crate::plan::LimitId;
+
+/// What a limit says of a request.
+#[derive(Debug)]
+pub enum LimitAnswer {
+    /// It goes on.
+    Passes {
+        /// So many nanoseconds later; 0 is at once.
+        delay_ns: u64,
+        /// What is left of a window.
+        quota: Option<Quota>,
+        /// Counts it as under way, until it is dropped.
+        permit: Option<ConnectionPermit>,
+    },
+    /// It is refused.
+    Refused {
+        /// When another one may pass, in nanoseconds from now; `None` if nobody knows.
+        retry_ns: Option<u64>,
+        /// What is left of a window.
+        quota: Option<Quota>,
+    },
+}
+
+/// What is left of a window.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Quota {
+    /// How many may pass within it.
+    pub limit: u64,
+    /// How many still may.
+    pub remaining: u64,
+    /// Nanoseconds until it begins anew.
+    pub reset_ns: u64,
+}
+
+/// A request under way: given back when this is dropped, however it ends.
+#[derive(Debug)]
+pub struct ConnectionPermit {
+    limit: Arc<SharedLimit>,
+    key: u64,
+    place: KeyPlace,
+    /// When it goes on, or has.
+    begins_ns: u64,
+    took_ns: Option<u64>,
+}
+
+impl ConnectionPermit {
+    /// It has ended in order, at this time.
+    pub fn end(mut self, now: u64) {
+        self.took_ns = Some(now.saturating_sub(self.begins_ns));
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        self.limit.give_back(self.key, self.place, self.took_ns);
+    }
+}
+
+/// What one core knows.
+#[derive(Debug)]
+pub struct CoreLimits {
+    limits: Arc<Limits>,
+    leases: Box<[RefCell<Leases>]>,
+    core: usize,
+}
+
+/// Those of one limit.
+#[derive(Debug)]
+enum Leases {
+    Requests(CoreTable<WindowLease>),
+    Rate(CoreTable<BucketLease>),
+    /// It has none.
+    Connections,
+}
+
+impl CoreLimits {
+    /// A core that has no lease yet; `core` is its number.
+    #[must_use]
+    pub fn new(limits: &Arc<Limits>, core: u32) -> Self {
+        let leases = limits.each().map(|limit| {
+            RefCell::new(match limit.rule {
+                SharedRule::Requests(..) => Leases::Requests(CoreTable::new()),
+                SharedRule::Rate(..) => Leases::Rate(CoreTable::new()),
+                SharedRule::Connections(..) => Leases::Connections,
+            })
+        });
+        Self { leases: leases.collect(), limits: Arc::clone(limits), core: core as usize }
+    }
+
+    /// The limits that all cores share.
+    #[must_use]
+    pub fn shared(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A request with this key; `None` if there is no such limit.
+    pub fn ask(&self, id: LimitId, key: &[u8], now: u64) -> Option<LimitAnswer> {
+        let limit = self.limits.get(id)?;
+        let leases = &mut *self.leases.get(id.0 as usize)?.borrow_mut();
+        let key = self.limits.hash(key);
+        let asked = Asked { limit, core: self.core, key, now };
+        let answer = match (&limit.rule, leases) {
+            (SharedRule::Requests(..), Leases::Requests(table)) => asked.requests(table),
+            (SharedRule::Rate(..), Leases::Rate(table)) => asked.rate(table),
+            (SharedRule::Connections(..), Leases::Connections) => asked.connections(),
+            _ => None,
+        }?;
+        match &answer {
+            LimitAnswer::Refused { .. } => limit.add(self.core, LimitCount::Refused),
+            LimitAnswer::Passes { delay_ns: 0, .. } => {}
+            LimitAnswer::Passes { .. } => limit.add(self.core, LimitCount::Delayed),
+        }
+        Some(answer)
+    }
+}
+
+/// One question.
+struct Asked<'a> {
+    limit: &'a Arc<SharedLimit>,
+    core: usize,
+    key: u64,
+    now: u64,
+}
+
+impl Asked<'_> {
+    /// A key was counted there. How many may be taken for it at once: what is counted together is not lent.
+    fn most(&self, place: KeyPlace, keeps: bool) -> u64 {
+        if place == KeyPlace::Crowd {
+            self.limit.add(self.core, LimitCount::Crowded);
+        }
+        if place == KeyPlace::Own && keeps { u64::MAX } else { 1 }
+    }
+
+    fn requests(&self, leases: &mut CoreTable<WindowLease>) -> Option<LimitAnswer> {
+        let SharedRule::Requests(rule, table) = &self.limit.rule else { return None };
+        let (now, mut none) = (self.now, WindowLease::default());
+        let lease = leases.lease(self.key, now, |lease| lease.is_over(now));
+        let keeps = lease.is_some();
+        let answer = lease.unwrap_or(&mut none).ask(rule, now, |with| {
+            let until = |state: &_| rule.forgotten_at(state);
+            table.with(self.key, now, until, |state, place| with(state, self.most(place, keeps)));
+        });
+        let (remaining, reset_ns) = (answer.remaining, answer.reset_ns);
+        let quota = Some(Quota { limit: rule.count(), remaining, reset_ns });
+        Some(if answer.passes {
+            LimitAnswer::Passes { delay_ns: 0, quota, permit: None }
+        } else {
+            LimitAnswer::Refused { retry_ns: Some(reset_ns), quota }
+        })
+    }
+
+    fn rate(&self, leases: &mut CoreTable<BucketLease>) -> Option<LimitAnswer> {
+        let SharedRule::Rate(rule, table) = &self.limit.rule else { return None };
+        let (now, mut none) = (self.now, BucketLease::default());
+        let lease = leases.lease(self.key, now, |lease| lease.is_over(now));
+        let keeps = lease.is_some();
+        let answer = lease.unwrap_or(&mut none).ask(rule, now, |with| {
+            let until = BucketState::forgotten_at;
+            table.with(self.key, now, until, |state, place| with(state, self.most(place, keeps)));
+        });
+        Some(match answer {
+            BucketAnswer::Passes { delay_ns } => {
+                LimitAnswer::Passes { delay_ns, quota: None, permit: None }
+            }
+            BucketAnswer::Refused { retry_ns } => {
+                LimitAnswer::Refused { retry_ns: Some(retry_ns), quota: None }
+            }
+        })
+    }
+
+    fn connections(&self) -> Option<LimitAnswer> {
+        let SharedRule::Connections(SharedConcurrency { rule, table, level }) = &self.limit.rule
+        else {
+            return None;
+        };
+        let until = ConcurrencyState::forgotten_at;
+        let (taken, place) = table.with(self.key, self.now, until, |state, place| {
+            self.most(place, false);
+            state.take(rule)
+        });
+        Some(match taken {
+            None => LimitAnswer::Refused { retry_ns: None, quota: None },
+            Some(number) => {
+                let delay_ns = rule.delay_ns(number, level.load(Ordering::Relaxed));
+                let permit = ConnectionPermit {
+                    limit: Arc::clone(self.limit),
+                    key: self.key,
+                    place,
+                    begins_ns: self.now.saturating_add(delay_ns),
+                    took_ns: None,
+                };
+                LimitAnswer::Passes { delay_ns, quota: None, permit: Some(permit) }
+            }
+        })
+    }
+}

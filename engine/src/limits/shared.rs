@@ -1,0 +1,202 @@
+//! The limits of one generation, shared by all cores.
+//!
+//! A reload takes over what is known of a limit that stays, where it says the same.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use ferrule_config::model::{LimitKind, LimitRule, RequestLimit};
+
+use super::bucket::{BucketState, LeakyBucket};
+use super::concurrency::{Concurrency, ConcurrencyState, followed_ns};
+use super::table::{KeyHasher, KeyPlace, SharedTable};
+use super::window::{RequestWindow, WindowState};
+use crate::plan::request_limits::LimitPlan;
+use crate::plan::{LimitId, Plan};
+
+/// What is counted of a limit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LimitCount {
+    /// Requests that were refused.
+    Refused,
+    /// Requests that were held back.
+    Delayed,
+    /// Requests whose key had no room of its own and was counted with others.
+    Crowded,
+}
+
+impl LimitCount {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Refused, Self::Delayed, Self::Crowded];
+
+    /// Its word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Delayed => "delayed",
+            Self::Crowded => "crowded",
+        }
+    }
+}
+
+/// What one core has counted; it is the only writer.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct CoreCounts([AtomicU64; 3]);
+
+/// A limit, as all cores share it.
+#[derive(Debug)]
+pub struct SharedLimit {
+    /// What it is called.
+    pub name: Box<str>,
+    /// What it counts.
+    pub kind: LimitKind,
+    /// As configured.
+    definition: RequestLimit,
+    pub(super) rule: SharedRule,
+    counts: Box<[CoreCounts]>,
+}
+
+/// A rule, and what is known of its keys.
+#[derive(Debug)]
+pub(super) enum SharedRule {
+    Requests(RequestWindow, SharedTable<WindowState>),
+    Rate(LeakyBucket, SharedTable<BucketState>),
+    Connections(SharedConcurrency),
+}
+
+/// What [`SharedRule::Connections`] holds.
+#[derive(Debug)]
+pub(super) struct SharedConcurrency {
+    pub(super) rule: Concurrency,
+    pub(super) table: SharedTable<ConcurrencyState>,
+    /// How long a level takes, in nanoseconds.
+    pub(super) level: AtomicU64,
+}
+
+impl SharedLimit {
+    fn of(plan: &LimitPlan, cores: usize) -> Self {
+        let rule = match plan.limit.rule {
+            LimitRule::Requests(rule) => {
+                SharedRule::Requests(RequestWindow::of(&rule, cores), SharedTable::new())
+            }
+            LimitRule::Rate(rule) => {
+                SharedRule::Rate(LeakyBucket::of(&rule, cores), SharedTable::new())
+            }
+            LimitRule::Connections(rule) => {
+                let rule = Concurrency::of(&rule);
+                let level = AtomicU64::new(rule.first_delay_ns());
+                SharedRule::Connections(SharedConcurrency {
+                    rule,
+                    table: SharedTable::new(),
+                    level,
+                })
+            }
+        };
+        Self {
+            name: plan.name.clone(),
+            kind: plan.limit.rule.kind(),
+            definition: plan.limit.clone(),
+            rule,
+            counts: (0..cores).map(|_| CoreCounts::default()).collect(),
+        }
+    }
+
+    /// How many keys are known.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        match &self.rule {
+            SharedRule::Requests(_, table) => table.len(),
+            SharedRule::Rate(_, table) => table.len(),
+            SharedRule::Connections(SharedConcurrency { table, .. }) => table.len(),
+        }
+    }
+
+    /// What all cores have counted.
+    #[must_use]
+    pub fn count(&self, count: LimitCount) -> u64 {
+        self.counts.iter().map(|counts| counts.0[count as usize].load(Ordering::Relaxed)).sum()
+    }
+
+    /// One more, on this core.
+    pub(super) fn add(&self, core: usize, count: LimitCount) {
+        if let Some(counts) = self.counts.get(core) {
+            let counter = &counts.0[count as usize];
+            counter.store(counter.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// One request of this key is over; it has taken so long, if that is known.
+    pub(super) fn give_back(&self, key: u64, place: KeyPlace, took_ns: Option<u64>) {
+        let SharedRule::Connections(SharedConcurrency { rule, table, level }) = &self.rule else {
+            return;
+        };
+        table.at(key, place, ConcurrencyState::give_back, ConcurrencyState::forgotten_at);
+        if let Some(took) = took_ns.filter(|_| rule.follows()) {
+            let followed = followed_ns(level.load(Ordering::Relaxed), took);
+            level.store(followed, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Those of one generation.
+#[derive(Debug, Default)]
+pub struct Limits {
+    limits: Vec<Arc<SharedLimit>>,
+    hasher: KeyHasher,
+    /// What times are counted from.
+    origin: Option<Instant>,
+    cores: usize,
+}
+
+impl Limits {
+    /// Those of this plan; what `before` knows of the same limit goes on, unless another number of cores
+    /// shares it now.
+    #[must_use]
+    pub fn of(plan: &Plan, before: &Self, now: Instant, cores: usize) -> Self {
+        let known: HashMap<_, _> =
+            before.limits.iter().map(|limit| ((limit.kind, &*limit.name), limit)).collect();
+        let limits = plan.limits().iter().map(|plan| {
+            let old = known.get(&(plan.limit.rule.kind(), &*plan.name));
+            let old = old.filter(|old| old.definition.says_the_same(&plan.limit));
+            match old {
+                Some(limit) if before.cores == cores => Arc::clone(limit),
+                _ => Arc::new(SharedLimit::of(plan, cores)),
+            }
+        });
+        Self {
+            limits: limits.collect(),
+            hasher: before.hasher.clone(),
+            origin: before.origin.or(Some(now)),
+            cores,
+        }
+    }
+
+    /// A limit of the plan that these are of.
+    #[must_use]
+    pub fn get(&self, id: LimitId) -> Option<&Arc<SharedLimit>> {
+        self.limits.get(id.0 as usize)
+    }
+
+    /// All of them, in the order of the configuration.
+    pub fn each(&self) -> impl Iterator<Item = &SharedLimit> {
+        self.limits.iter().map(|limit| &**limit)
+    }
+
+    /// A time as limits count it.
+    #[must_use]
+    pub fn now_ns(&self, now: Instant) -> u64 {
+        let since = self.origin.map_or_else(Default::default, |origin| now.duration_since(origin));
+        // Never 0: that is no time.
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    /// The hash of a key.
+    #[must_use]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash(key)
+    }
+}

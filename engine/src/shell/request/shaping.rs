@@ -1,0 +1,179 @@
+//! What a route's policy makes of the upstream's response, while the exchange is under way.
+//!
+//! In: a response head that was admitted. Out: the head that the client gets, and the body where it is ours. The
+//! request is kept aside meanwhile, because the memory it stood in is worked in.
+
+use std::cell::RefCell;
+use std::mem::take;
+
+use super::context::ExchangeContext;
+use super::memory::ExchangeMemory;
+use crate::exchange::Scratch;
+use crate::exchange::response::{Delivery, PendingRequest};
+use crate::exchange::response_block::ResponseBlock;
+use crate::exchange::response_shape::{ResponseChange, ShapedResponse, shaped_head};
+use crate::identity::ClientIdentity;
+use crate::plan::facts::{ConnectionFacts, LogFacts, Now, SessionFacts};
+use crate::plan::response_plan::{FieldChange, ResponseRulePlan};
+use crate::plan::static_answer::BodyPlan;
+use crate::plan::{Facts, RequestIds, RoutePolicy};
+use crate::shell::client::connection::Client;
+use crate::wire::head::{Method, RequestHead};
+use crate::wire::view::ResponseView;
+
+/// The parts of the memory that a request stands in.
+#[derive(Debug, Default)]
+pub(super) struct KeptRequest {
+    head: RequestHead,
+    scratch: Scratch,
+    request_ids: RequestIds,
+    block: ResponseBlock,
+}
+
+impl KeptRequest {
+    pub(super) fn take(memory: &mut ExchangeMemory) -> Self {
+        Self {
+            head: take(&mut memory.head),
+            scratch: take(&mut memory.request),
+            request_ids: memory.request_ids,
+            block: take(&mut memory.block),
+        }
+    }
+
+    pub(super) fn give_back(self, memory: &mut ExchangeMemory) {
+        memory.head = self.head;
+        memory.request = self.scratch;
+        memory.block = self.block;
+    }
+}
+
+/// What is made of the response.
+pub(crate) struct ResponseShape<'a> {
+    policy: &'a RoutePolicy,
+    /// The files that are bodies of answers.
+    files: &'a [Box<[u8]>],
+    /// What templates may read, but for the time and the status.
+    facts: Facts<'a>,
+    kept: &'a KeptRequest,
+    memory: RefCell<ShapeMemory>,
+}
+
+/// What is known of the client of a response.
+#[derive(Clone, Copy)]
+pub(super) struct ShapedClient<'a> {
+    pub(super) connection: &'a ConnectionFacts,
+    pub(super) session: Option<&'a SessionFacts>,
+    pub(super) identity: Option<&'a ClientIdentity>,
+}
+
+/// What it is worked out in.
+#[derive(Debug, Default)]
+struct ShapeMemory {
+    block: ResponseBlock,
+    value: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl<'a> ResponseShape<'a> {
+    /// For a request on a route with this policy, where `client` is what is known of its client.
+    pub(super) fn new(
+        request: &ExchangeContext<'a>,
+        policy: &'a RoutePolicy,
+        kept: &'a KeptRequest,
+        client: ShapedClient<'a>,
+    ) -> Self {
+        let plan = &request.live.generation.plan;
+        let route_id = &plan.route(request.admission.route).id;
+        let head = kept.head.view(request.buf);
+        let facts = Facts {
+            connection: client.connection,
+            session: client.session,
+            client: client.identity,
+            request: Some(Client::request_facts(head, &kept.scratch, route_id)),
+            now: Now { unix_seconds: 0, millis: 0, http_date: "", local: "", iso8601: "" },
+            log: None,
+            request_ids: Some(&kept.request_ids),
+        };
+        let memory = RefCell::default();
+        Self { policy, files: &plan.body_files, facts, kept, memory }
+    }
+
+    /// The method by which the client asked.
+    const fn asked(&self) -> Method {
+        self.kept.head.method
+    }
+
+    /// Appends the head that the client gets, and a body of ours behind it.
+    pub(super) fn append(
+        &self,
+        response: ResponseView<'_>,
+        delivery: &Delivery,
+        pending: &PendingRequest<'_>,
+        now: Now<'_>,
+        out: &mut Vec<u8>,
+    ) -> ShapedResponse {
+        let ShapeMemory { block, value, body } = &mut *self.memory.borrow_mut();
+        block.copy_from(&self.kept.block);
+        body.clear();
+        let log = LogFacts { status: delivery.status, ..LogFacts::default() };
+        let facts = Facts { now, log: Some(&log), ..self.facts };
+        let mut change = ResponseChange::default();
+        let mut own: Option<&ResponseRulePlan> = None;
+        for rule in &self.policy.response {
+            if !rule.holds(&facts, value) {
+                continue;
+            }
+            change_fields(rule, &facts, value, block);
+            change.status = rule.status.or(change.status);
+            own = rule.body.as_ref().map(|_| rule).or(own);
+        }
+        if let Some(rule) = own
+            && let Some(plan) = &rule.body
+        {
+            let bytes: &[u8] = match plan {
+                BodyPlan::Empty | BodyPlan::ErrorText => &[],
+                BodyPlan::Bytes(bytes) => bytes,
+                BodyPlan::File(index) => {
+                    self.files.get(*index).map(|file| &**file).unwrap_or_default()
+                }
+                BodyPlan::Rendered(template) => {
+                    template.render(&facts, body);
+                    body
+                }
+            };
+            (change.body, change.content_type) = (Some(bytes), &rule.content_type);
+        }
+        shaped_head(response, delivery, pending, self.asked(), &change, block, out)
+    }
+}
+
+/// What a rule changes of a head.
+fn change_fields(
+    rule: &ResponseRulePlan,
+    facts: &Facts<'_>,
+    value: &mut Vec<u8>,
+    block: &mut ResponseBlock,
+) {
+    rule.each_change(facts, value, &mut |change| match change {
+        FieldChange::Add(name, value) => block.add(name, value),
+        FieldChange::Set(name, value) => block.set(name, value),
+        FieldChange::Remove(name) => block.remove(name),
+    });
+}
+
+/// What a policy's rules change in the head of an answer of ours with this status.
+pub(super) fn change_own_head(
+    policy: &RoutePolicy,
+    status: u16,
+    facts: &Facts<'_>,
+    value: &mut Vec<u8>,
+    block: &mut ResponseBlock,
+) {
+    let log = LogFacts { status, ..LogFacts::default() };
+    let facts = Facts { log: Some(&log), ..*facts };
+    for rule in &policy.response {
+        if rule.holds(&facts, value) {
+            change_fields(rule, &facts, value, block);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! APISIX: `apisix.yaml` and its JSON twin, objects of the admin API, `config.yaml`.
+
+mod checks;
+mod environment;
+mod expression;
+mod listen;
+mod objects;
+mod plugins;
+mod proof;
+mod route;
+mod service;
+mod ssl;
+mod template;
+mod upstream;
+
+use std::collections::BTreeSet;
+
+use crate::document::{DocumentError, Node};
+use crate::fields::{Fields, Item, Path};
+use crate::output::Import;
+use crate::report::{Kind, Report};
+use crate::work::Work;
+use crate::{json, yaml};
+
+use self::listen::Process;
+use self::objects::{Object, Objects};
+use self::proof::Draft;
+
+/// What is said on the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The name of the file, for the report.
+    pub source: String,
+    /// Plugins that are left out, as their user says that he knows what they did.
+    pub skip_plugins: BTreeSet<String>,
+    /// Plugins that keep people out may be among them.
+    pub knows: bool,
+    /// The text of `config.yaml`; without it APISIX's defaults hold.
+    pub process: Option<String>,
+}
+
+/// What is different for every configuration that moves here.
+const DIFFERENCES: [&str; 8] = [
+    "A request whose Host belongs to another policy than its server name gets 421, not 400.",
+    "Headers with an underscore in their name are dropped (http.underscores_in_headers): X_SSL_... can't pass for \
+     X-SSL-...; identity headers are removed from every request before they are set.",
+    "Dot segments and broken escapes in a path are refused with 400 and not resolved; the upstream gets the path \
+     that routes were judged by, as the client spelt it.",
+    "Framing is strict: what RFC 9112 calls invalid is refused and never mended.",
+    "Sessions are resumed by tickets, which count only for the policy under which they were made; APISIX gives none.",
+    "TLS 1.1 and cipher suites without forward secrecy and AEAD do not exist.",
+    "Connecting to a node takes 5 s at most (upstream.timeout.connect), not 60 s; at most 2 further nodes are tried, \
+     within 15 s.",
+    "A node that fails several requests in a row is set aside for a while, with or without `checks`.",
+];
+
+/// Converts a configuration. `text` is YAML, or JSON if it begins with a brace; `env` is asked for variables of the
+/// environment.
+#[must_use]
+pub fn convert(text: &str, options: &Options, env: &dyn Fn(&str) -> Option<String>) -> Import {
+    let mut work = Work::default();
+    work.skipped_plugins.clone_from(&options.skip_plugins);
+    work.knows = options.knows;
+    let process = Process::read(options.process.as_deref(), env, &mut work);
+    let document = match read(text, env) {
+        Ok(document) => Some(document),
+        Err(error) => {
+            work.log.add(Kind::Refused, error.spot, "file", error.message);
+            None
+        }
+    };
+    let mut draft = Draft::default();
+    if let Some(document) = &document {
+        let objects = Objects::of(document, &work);
+        write_all(&objects, &process, &work, &mut draft);
+        if !work.log.refused() {
+            draft.prove(&work, env);
+        }
+    }
+    let refused = work.log.refused();
+    let (log, files) = work.into_files();
+    let report = Report {
+        source: options.source.clone(),
+        findings: log.into_findings(),
+        differences: DIFFERENCES.to_vec(),
+    };
+    if refused {
+        Import { report, ..Import::default() }
+    } else {
+        Import { report, configuration: draft.into_text(), files }
+    }
+}
+
+/// Reads a document after the variables of the environment are put in, as APISIX does.
+fn read(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Node, DocumentError> {
+    let text = environment::substitute(text, env)?;
+    if text.trim_start().starts_with('{') { json::read(&text) } else { yaml::read(&text) }
+}
+
+/// Converts every object, in the order of Ferrule's reference.
+fn write_all(objects: &Objects<'_>, process: &Process, work: &Work, draft: &mut Draft) {
+    let each = |object: &Object<'_>, draft: &mut Draft, table: &'static str, convert: Convert| {
+        let path = Path::Root(&object.path);
+        let item = Item { node: object.node, path: &path, work };
+        let Some(fields) = item.fields() else { return };
+        if objects::is_off(&fields) {
+            item.say(Kind::Dropped, "`status: 0` switches it off");
+            return;
+        }
+        let converted = convert(&fields, object, objects);
+        fields.finish();
+        // A rule that says nothing here (`prometheus`) is no table.
+        let says = |key: &String| !matches!(key.as_str(), "id" | "name" | "desc" | "labels");
+        if converted.keys().any(says) {
+            draft.push(table, converted, object);
+        }
+    };
+    let mut body = Draft::default();
+    for object in &objects.ssls {
+        each(object, &mut body, "ssls", ssl::convert);
+    }
+    for object in &objects.upstreams {
+        each(object, &mut body, "upstreams", upstream::convert);
+    }
+    for object in &objects.services {
+        each(object, &mut body, "services", service::convert);
+    }
+    for object in &objects.routes {
+        each(object, &mut body, "routes", route::convert);
+    }
+    for object in &objects.plugin_configs {
+        plugins::check(object, objects, work);
+    }
+    for object in &objects.global_rules {
+        each(object, &mut body, "global_rules", service::convert_rule);
+    }
+    if let Some(request_id) = work.request_id.take() {
+        let rule = [("request_id".to_owned(), toml::Value::Table(request_id))];
+        body.push_own("global_rules", rule.into_iter().collect(), true);
+    }
+    process.spread(&mut body);
+    process.write(draft, &body, work);
+    draft.append(body);
+}
+
+/// Converts the fields of an object into a table of Ferrule's.
+type Convert = fn(&Fields<'_>, &Object<'_>, &Objects<'_>) -> toml::Table;

@@ -1,0 +1,76 @@
+//! `traffic-split` becomes `traffic_split`.
+
+use toml::Value as Toml;
+
+use crate::fields::{Fields, Item, put};
+
+use super::super::expression;
+use super::super::objects::{Objects, reference};
+use super::super::upstream;
+use super::Target;
+
+pub(super) fn traffic_split(fields: &Fields<'_>, target: &mut Target<'_>) {
+    let objects = target.objects;
+    let rules = fields.need("rules", |item| item.each(1, |item| rule(item, objects)));
+    put(target.table, "traffic_split", rules.map(Toml::Array));
+}
+
+fn rule(item: Item<'_>, objects: &Objects<'_>) -> Option<Toml> {
+    let fields = item.fields()?;
+    let mut table = toml::Table::new();
+    let matches = fields.with("match", |item| {
+        item.each(0, |item| {
+            let fields = item.fields()?;
+            let vars = fields.with("vars", |item| expression::vars(&item));
+            fields.finish();
+            Some(vars.unwrap_or_else(|| Toml::Array(Vec::new())))
+        })
+    });
+    put(&mut table, "vars", matches.and_then(either));
+    let weighted = fields.with("weighted_upstreams", |item| {
+        item.each(1, |item| weighted(item, objects).map(Toml::Table))
+    });
+    put(&mut table, "weighted_upstreams", weighted.map(Toml::Array));
+    fields.finish();
+    Some(Toml::Table(table))
+}
+
+/// One of several lists of conditions must hold: as one list. None, if one of them always holds.
+fn either(mut lists: Vec<Toml>) -> Option<Toml> {
+    let is_empty = |list: &Toml| list.as_array().is_none_or(Vec::is_empty);
+    if lists.is_empty() || lists.iter().any(is_empty) {
+        return None;
+    }
+    if lists.len() == 1 {
+        return lists.pop();
+    }
+    let all = |list: Toml| match list {
+        Toml::Array(mut rules) if rules.len() == 1 => {
+            rules.pop().unwrap_or(Toml::Array(Vec::new()))
+        }
+        Toml::Array(rules) => {
+            Toml::Array(std::iter::once(Toml::from("AND")).chain(rules).collect())
+        }
+        other => other,
+    };
+    let any = std::iter::once(Toml::from("OR")).chain(lists.into_iter().map(all)).collect();
+    Some(Toml::Array(vec![Toml::Array(any)]))
+}
+
+fn weighted(item: Item<'_>, objects: &Objects<'_>) -> Option<toml::Table> {
+    let fields = item.fields()?;
+    let mut table = toml::Table::new();
+    let own = fields.with("upstream", |item| upstream::inline(item, objects));
+    match reference(&fields, "upstream_id") {
+        Some(id) => {
+            if !objects.has_upstream(&id) {
+                item.refuse(format!("there is no upstream of the id {id:?}"));
+            }
+            put(&mut table, "upstream_id", Some(id));
+        }
+        None => put(&mut table, "upstream", own),
+    }
+    put(&mut table, "weight", fields.with("weight", |item| item.integer(0..=1_000_000)));
+    fields.finish();
+    Some(table)
+}

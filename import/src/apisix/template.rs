@@ -1,0 +1,107 @@
+//! Text with `$variables`, from APISIX's spelling into Ferrule's.
+//!
+//! APISIX takes `$name` and `${name}`; every other dollar sign stands for itself, and a variable that does not exist is
+//! empty. Here such a variable is refused by the file's reader, with the name that may have been meant.
+
+use crate::fields::Item;
+
+/// Names of APISIX's that are called something else here.
+const RENAMED: [(&str, &str); 2] =
+    [("balancer_ip:$balancer_port", "upstream_addr"), ("realip_remote_addr", "remote_addr")];
+
+/// What may stand behind a dollar sign besides variables.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Captures {
+    /// `$1` is what a group of the expression caught.
+    Numbered,
+    /// `$1` is text.
+    None,
+}
+
+/// The text as a template of Ferrule's.
+pub(super) fn template(text: &str, captures: Captures) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((front, behind)) = rest.split_once('$') {
+        out.push_str(front);
+        if let Some(found) = RENAMED.iter().find(|(name, _)| behind.starts_with(name)) {
+            out.push_str("${");
+            out.push_str(found.1);
+            out.push('}');
+            rest = behind.get(found.0.len()..).unwrap_or_default();
+            continue;
+        }
+        let braced = behind.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        let (name, after) = match braced {
+            Some((name, after)) if is_name(name) => (name, after),
+            _ => {
+                let end = behind.find(|mark: char| !(mark.is_ascii_alphanumeric() || mark == '_'));
+                behind.split_at(end.unwrap_or(behind.len()))
+            }
+        };
+        let number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+        if number && captures == Captures::Numbered {
+            // Only one digit counts as one there.
+            let (digit, others) = name.split_at(1);
+            for part in ["$", digit, others] {
+                out.push_str(part);
+            }
+            rest = after;
+        } else if is_name(name) {
+            for part in ["${", name, "}"] {
+                out.push_str(part);
+            }
+            rest = after;
+        } else {
+            out.push_str("$$");
+            rest = behind;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|mark: char| mark.is_ascii_alphabetic() || mark == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// A dollar sign that is one.
+pub(super) fn literal(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+impl Item<'_> {
+    /// Text, a number or a flag as a template. A line break in it would end a header field.
+    pub(super) fn header_value(&self, captures: Captures) -> Option<String> {
+        let text = self.scalar()?;
+        if text.contains(['\r', '\n', '\0']) {
+            self.refuse("a header holds no line break");
+            return None;
+        }
+        Some(template(&text, captures))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars() {
+        for (text, wanted, captured) in [
+            ("a", "a", "a"),
+            ("$remote_addr", "${remote_addr}", "${remote_addr}"),
+            ("${host}:x", "${host}:x", "${host}:x"),
+            ("$a$b", "${a}${b}", "${a}${b}"),
+            ("5 $", "5 $$", "5 $$"),
+            ("/$1/$2", "/$$1/$$2", "/$1/$2"),
+            ("${", "$${", "$${"),
+            ("$`1", "$$`1", "$$`1"),
+            ("$balancer_ip:$balancer_port.", "${upstream_addr}.", "${upstream_addr}."),
+        ] {
+            assert_eq!(template(text, Captures::None), wanted, "{text}");
+            assert_eq!(template(text, Captures::Numbered), captured, "{text}");
+        }
+    }
+}
