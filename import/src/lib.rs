@@ -10,6 +10,7 @@
 mod document;
 mod fields;
 mod output;
+mod proof;
 mod report;
 mod work;
 

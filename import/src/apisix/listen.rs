@@ -4,12 +4,12 @@ use toml::Value as Toml;
 
 use crate::document::{Node, Value};
 use crate::fields::{Fields, Item, Path, plain, put};
+use crate::proof::Draft;
 use crate::report::Kind;
 use crate::work::Work;
 use crate::yaml;
 
 use super::environment;
-use super::proof::Draft;
 
 /// What holds for the whole process.
 #[derive(Default)]

@@ -6,7 +6,6 @@ mod expression;
 mod listen;
 mod objects;
 mod plugins;
-mod proof;
 mod route;
 mod service;
 mod ssl;
@@ -18,13 +17,13 @@ use std::collections::BTreeSet;
 use crate::document::{DocumentError, Node};
 use crate::fields::{Fields, Item, Path};
 use crate::output::Import;
-use crate::report::{Kind, Report};
+use crate::proof::{Draft, Source, finish};
+use crate::report::Kind;
 use crate::work::Work;
 use crate::{json, yaml};
 
 use self::listen::Process;
 use self::objects::{Object, Objects};
-use self::proof::Draft;
 
 /// What is said on the command line.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +37,9 @@ pub struct Options {
     /// The text of `config.yaml`; without it APISIX's defaults hold.
     pub process: Option<String>,
 }
+
+/// What stands in the first line of what is made.
+const MAKER: &str = "ferrule import apisix";
 
 /// What is different for every configuration that moves here.
 const DIFFERENCES: [&str; 8] = [
@@ -69,7 +71,7 @@ pub fn convert(text: &str, options: &Options, env: &dyn Fn(&str) -> Option<Strin
             None
         }
     };
-    let mut draft = Draft::default();
+    let mut draft = Draft::new(MAKER);
     if let Some(document) = &document {
         let objects = Objects::of(document, &work);
         write_all(&objects, &process, &work, &mut draft);
@@ -77,18 +79,7 @@ pub fn convert(text: &str, options: &Options, env: &dyn Fn(&str) -> Option<Strin
             draft.prove(&work, env);
         }
     }
-    let refused = work.log.refused();
-    let (log, files) = work.into_files();
-    let report = Report {
-        source: options.source.clone(),
-        findings: log.into_findings(),
-        differences: DIFFERENCES.to_vec(),
-    };
-    if refused {
-        Import { report, ..Import::default() }
-    } else {
-        Import { report, configuration: draft.into_text(), files }
-    }
+    finish(work, draft, &options.source, &DIFFERENCES)
 }
 
 /// Reads a document after the variables of the environment are put in, as APISIX does.
@@ -112,10 +103,11 @@ fn write_all(objects: &Objects<'_>, process: &Process, work: &Work, draft: &mut 
         // A rule that says nothing here (`prometheus`) is no table.
         let says = |key: &String| !matches!(key.as_str(), "id" | "name" | "desc" | "labels");
         if converted.keys().any(says) {
-            draft.push(table, converted, object);
+            let source = Source { path: object.path.clone(), spot: object.node.spot };
+            draft.push(table, converted, source);
         }
     };
-    let mut body = Draft::default();
+    let mut body = Draft::new(MAKER);
     for object in &objects.ssls {
         each(object, &mut body, "ssls", ssl::convert);
     }

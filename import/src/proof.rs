@@ -11,33 +11,35 @@ use ferrule_config::Problem;
 use toml::Value as Toml;
 
 use crate::document::Spot;
-use crate::report::Kind;
+use crate::output::Import;
+use crate::report::{Kind, Report};
 use crate::work::Work;
-
-use super::objects::Object;
 
 /// How the reader begins to say that a route is of no use.
 const UNREACHABLE: &str = "no request can reach this route";
 
 /// One table of the file.
-pub(super) struct Section {
-    pub(super) table: &'static str,
-    pub(super) value: toml::Table,
+pub(crate) struct Section {
+    pub(crate) table: &'static str,
+    pub(crate) value: toml::Table,
     /// Is it one of several, as `[[routes]]`?
     list: bool,
     source: Option<Source>,
 }
 
 /// Where a table came from.
-struct Source {
-    path: String,
-    spot: Spot,
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    /// Which object: `routes[3]`, `server[1].location[0]`.
+    pub(crate) path: String,
+    pub(crate) spot: Spot,
 }
 
 /// The tables, in the order of the file.
-#[derive(Default)]
-pub(super) struct Draft {
+pub(crate) struct Draft {
     sections: Vec<Section>,
+    /// What makes the file: `ferrule import apisix`.
+    maker: &'static str,
 }
 
 /// A text and the line at which each table begins.
@@ -47,28 +49,32 @@ struct Written {
 }
 
 impl Draft {
-    pub(super) fn push(&mut self, table: &'static str, value: toml::Table, object: &Object<'_>) {
-        let source = Source { path: object.path.clone(), spot: object.node.spot };
+    pub(crate) const fn new(maker: &'static str) -> Self {
+        Self { sections: Vec::new(), maker }
+    }
+
+    /// One of several tables, and where it came from.
+    pub(crate) fn push(&mut self, table: &'static str, value: toml::Table, source: Source) {
         self.sections.push(Section { table, value, list: true, source: Some(source) });
     }
 
     /// A table that came from no single object.
-    pub(super) fn push_own(&mut self, table: &'static str, value: toml::Table, list: bool) {
+    pub(crate) fn push_own(&mut self, table: &'static str, value: toml::Table, list: bool) {
         self.sections.push(Section { table, value, list, source: None });
     }
 
-    pub(super) fn append(&mut self, mut other: Self) {
+    pub(crate) fn append(&mut self, mut other: Self) {
         self.sections.append(&mut other.sections);
     }
 
-    pub(super) fn of(&self, table: &str) -> impl Iterator<Item = &toml::Table> {
+    pub(crate) fn of(&self, table: &str) -> impl Iterator<Item = &toml::Table> {
         self.sections
             .iter()
             .filter(move |section| section.table == table)
             .map(|section| &section.value)
     }
 
-    pub(super) fn each_mut(&mut self, table: &str, mut each: impl FnMut(&mut toml::Table)) {
+    pub(crate) fn each_mut(&mut self, table: &str, mut each: impl FnMut(&mut toml::Table)) {
         let sections = self.sections.iter_mut().filter(|section| section.table == table);
         for section in sections {
             each(&mut section.value);
@@ -76,8 +82,9 @@ impl Draft {
     }
 
     fn write(&self) -> Written {
-        let mut text = String::from(
-            "# Made by `ferrule import apisix`. Run `ferrule check` on it, and read the report.\n",
+        let mut text = format!(
+            "# Made by `{}`. Run `ferrule check` on it, and read the report.\n",
+            self.maker
         );
         let mut starts = Vec::with_capacity(self.sections.len());
         let mut lines = 1;
@@ -99,9 +106,9 @@ impl Draft {
         Written { text, starts }
     }
 
-    /// Has Ferrule's own reader judge it. Routes that no request can reach are left out: APISIX takes them, and none of
-    /// their requests was ever answered by them.
-    pub(super) fn prove(&mut self, work: &Work, env: &dyn Fn(&str) -> Option<String>) {
+    /// Has Ferrule's own reader judge it. Routes that no request can reach are left out: they were taken where they
+    /// come from, and none of their requests was ever answered by them.
+    pub(crate) fn prove(&mut self, work: &Work, env: &dyn Fn(&str) -> Option<String>) {
         // A secret need not be set where the file is made.
         let env = |name: &str| env(name).or_else(|| Some(String::from("-----BEGIN ")));
         loop {
@@ -158,7 +165,7 @@ impl Draft {
         }
     }
 
-    pub(super) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.write().text
     }
 }
@@ -177,5 +184,26 @@ fn named(table: &toml::Table) -> String {
     match table.get("id") {
         Some(Toml::String(id)) => format!(" id = {id:?}"),
         _ => String::new(),
+    }
+}
+
+/// What an import hands over: without a configuration, if anything is refused.
+pub(crate) fn finish(
+    work: Work,
+    draft: Draft,
+    source: &str,
+    differences: &[&'static str],
+) -> Import {
+    let refused = work.log.refused();
+    let (log, files) = work.into_files();
+    let report = Report {
+        source: source.to_owned(),
+        findings: log.into_findings(),
+        differences: differences.to_vec(),
+    };
+    if refused {
+        Import { report, ..Import::default() }
+    } else {
+        Import { report, configuration: draft.into_text(), files }
     }
 }
