@@ -64,6 +64,20 @@ impl RouteShape {
     }
 }
 
+/// Keys of a route that are about requests which are sent upstream. Its limits are asked behind `redirect` and
+/// `return`, as in APISIX.
+const OF_SENT_REQUESTS: [&str; 9] = [
+    "api_breaker",
+    "enable_websocket",
+    "headers",
+    "limits",
+    "rewrite",
+    "timeout",
+    "traffic_split",
+    "upstream",
+    "upstream_id",
+];
+
 /// What rules, services and routes all may hold, in this order.
 #[derive(Clone, Debug, Default)]
 struct Inherited {
@@ -230,11 +244,22 @@ impl Check<'_> {
         }
     }
 
+    /// What a route says of requests that are sent, where it sends none.
+    fn nothing_is_sent(&mut self, raw: &Raw) {
+        for key in OF_SENT_REQUESTS.into_iter().filter(|key| raw.has(key)) {
+            let message = "this has no effect: the route answers by itself, and sends nothing";
+            self.warn(raw.at(key), raw.path(key), message, "leave it out");
+        }
+    }
+
     /// A WebSocket is asked for by GET alone (RFC 6455, section 4.1).
     fn shape_agrees(&mut self, raw: &Raw, shape: &RouteShape, service: Option<&Service>) {
-        if shape.answers_all() && raw.has("traffic_split") {
-            let message = "this route answers by itself, so that nothing is left to split";
-            self.error(raw.at("traffic_split"), raw.path("traffic_split"), message, "leave it out");
+        if shape.answers_all() {
+            self.nothing_is_sent(raw);
+        }
+        if raw.has("return") && shape.redirect.as_ref().is_some_and(Redirect::is_for_all) {
+            let message = "this has no effect: every request is redirected";
+            self.warn(raw.at("return"), raw.path("return"), message, "leave out one of them");
         }
         let websocket = if raw.has("enable_websocket") {
             raw.flag("enable_websocket")

@@ -61,6 +61,37 @@ fn a_routes_return_replaces_its_services_and_needs_no_upstream() {
     assert!(dumped(&file).contains("body_file = \"/etc/x.html\""));
 }
 
+/// A route that answers by itself sends nothing: what it says of that is told to have no effect.
+#[test]
+fn what_has_no_effect_beside_an_answer_is_told() {
+    for answers in ["return = { status = 404 }", "redirect.uri = '/new'"] {
+        for (key, line) in [
+            ("api_breaker", "api_breaker = { break_response_code = 503 }"),
+            ("enable_websocket", "enable_websocket = true"),
+            ("headers", "headers.set = { X-A = '1' }"),
+            ("limits", "limits.rate = { rate = 1, burst = 1, key = '$host' }"),
+            ("rewrite", "rewrite.uri = '/x'"),
+            ("timeout", "timeout.read = 1"),
+            ("traffic_split", "traffic_split = { weighted_upstreams = [{ upstream_id = 'u' }] }"),
+            ("upstream_id", "upstream_id = 'u'"),
+        ] {
+            let told = |text: &str| {
+                let found = draft("", text).unwrap();
+                assert!(found.problems.is_empty(), "{}", found.problems);
+                found.problems.render_human()
+            };
+            let told_of = told(&format!("{answers}\n{line}\n"));
+            assert!(told_of.contains(&format!("routes[0].{key}: this has no effect")), "{told_of}");
+            if key != "traffic_split" && key != "upstream_id" {
+                assert!(!told(&format!("{line}\n")).contains("no effect"), "{line}");
+            }
+        }
+    }
+    let both = draft("", "return = { status = 404 }\nredirect.uri = '/new'\n").unwrap();
+    let told = both.problems.render_human();
+    assert!(told.contains("routes[0].return: this has no effect"), "{told}");
+}
+
 #[test]
 fn a_return_that_makes_no_sense_is_told() {
     refused(
