@@ -98,10 +98,7 @@ pub fn shaped_head(
     }
     client_head(response, &shaped, pending, out);
     if status != delivery.status {
-        let end = out.get(start..).and_then(|head| memchr::memchr(b'\n', head)).unwrap_or(0);
-        let mut line = Vec::new();
-        write::status_line(status, &mut line);
-        out.splice(start..start.saturating_add(end).saturating_add(1), line);
+        put_status_line(status, start, out);
     }
     block.apply(start, out);
     let own_body = if to_head || !is_ours { 0 } else { bytes.len() };
@@ -109,6 +106,19 @@ pub fn shaped_head(
         out.extend_from_slice(bytes);
     }
     ShapedResponse { delivery: shaped, status, own_body }
+}
+
+/// Puts another status line in the place of that of the head which begins at `start` and ends the buffer.
+fn put_status_line(status: u16, start: usize, out: &mut Vec<u8>) {
+    let Some(end) = out.get(start..).and_then(|head| memchr::memchr(b'\n', head)) else { return };
+    let before = out.len();
+    write::status_line(status, out);
+    let added = out.len().saturating_sub(before);
+    if let Some(head) = out.get_mut(start..) {
+        head.rotate_right(added);
+    }
+    let old = start.saturating_add(added);
+    out.drain(old..old.saturating_add(end).saturating_add(1));
 }
 
 #[cfg(test)]
@@ -149,7 +159,8 @@ mod tests {
                 for (to, body) in changed.iter().flat_map(|one| bodies.map(|other| (*one, other))) {
                     for version in [Version::Http11, Version::Http10] {
                         count += 1;
-                        judge((status, framing), (asked, sent), (to, body), version);
+                        let sent = ShapeCase { status, framing, asked, sent };
+                        judge(&sent, to, body, version);
                     }
                 }
             }
@@ -157,12 +168,16 @@ mod tests {
         assert!(count > 4_000);
     }
 
-    fn judge(
-        (status, framing): (u16, &str),
-        (asked, sent): (Method, Method),
-        (to, body): (Option<u16>, Option<&[u8]>),
-        version: Version,
-    ) {
+    /// What the upstream sends, what the client asked by, and what was sent in the place of that.
+    struct ShapeCase {
+        status: u16,
+        framing: &'static str,
+        asked: Method,
+        sent: Method,
+    }
+
+    fn judge(case: &ShapeCase, to: Option<u16>, body: Option<&[u8]>, version: Version) {
+        let &ShapeCase { status, framing, asked, sent } = case;
         let text = format!(
             "HTTP/1.1 {status} X\r\nContent-Encoding: gzip\r\nETag: \"1\"\r\nTrailer: X-A\r\n{framing}\r\n"
         );

@@ -62,6 +62,13 @@ fn tls_without_the_fast_path_allocates_only_in_rustls() {
     in_own_process("rustls epoll");
 }
 
+/// What is sent and what is answered are other heads than those that came.
+#[test]
+fn a_policy_allocates_nothing() {
+    in_own_process("shaped io_uring");
+    in_own_process("shaped epoll");
+}
+
 /// Limits that do not bind: each is asked for every request.
 #[test]
 fn limits_allocate_nothing() {
@@ -122,15 +129,16 @@ fn measure(kind: &str, driver: &str) -> Found {
         Some(dial) => dial.connect(front).expect("a handshake"),
         None => raw::plain(front),
     };
+    let status = if kind == "shaped" { 203 } else { 200 };
     for _ in 0..WARM_UP {
-        request(&mut connection);
+        request(&mut connection, status);
     }
     let (start, _) = allocated();
     assert!(poll(IDLE, || None::<()>).is_none());
     let (before, bytes) = allocated();
     let begun = now();
     for _ in 0..REQUESTS {
-        request(&mut connection);
+        request(&mut connection, status);
     }
     let time = begun.elapsed();
     let (after, more) = allocated();
@@ -144,9 +152,9 @@ fn measure(kind: &str, driver: &str) -> Found {
     Found { requests: after - before, background }
 }
 
-fn request(connection: &mut Raw) {
+fn request(connection: &mut Raw, status: u16) {
     let answer = raw::get(connection, "a.test", "/path?query");
-    assert_eq!(answer.status(), 200, "{answer:?}");
+    assert_eq!(answer.status(), status, "{answer:?}");
 }
 
 /// The upstream, and the client if it speaks TLS.
@@ -169,20 +177,29 @@ fn around(dir: &Path, over_tls: bool) -> (Upstream, Option<Dial>) {
 
 /// Without TLS?
 fn is_plain(kind: &str) -> bool {
-    matches!(kind, "plain" | "limited")
+    matches!(kind, "plain" | "limited" | "shaped")
 }
 
-/// Without fields of their own in responses: those are rendered in memory that a response has for itself.
 const LIMITS: &str = "limits.requests = [\
-    { count = 1000000000, window = \"1h\", key = \"$remote_addr $host\", show_headers = false }, \
-    { count = 1000000000, window = \"1s\", window_type = \"sliding\", key = \"$remote_port\", \
-    show_headers = false }]\n\
+    { count = 1000000000, window = \"1h\", key = \"$remote_addr $host\" }, \
+    { count = 1000000000, window = \"1s\", window_type = \"sliding\", key = \"$remote_port\" }]\n\
     limits.rate = { rate = 1000000, burst = 100000, nodelay = true, key = \"$remote_addr\" }\n\
     limits.connections = { connections = 10, burst = 5, delay = \"1s\", key = \"$remote_addr\" }\n";
 
+const SHAPES: &str = "rewrite = { uri = \"/new$uri\", host = \"up.test\" }\n\
+    cors = { allow_origins = \"https://a.test\" }\n\
+    refuse = { vars = [[\"http_x_bad\", \"==\", \"1\"]] }\n\
+    traffic_split = { vars = [[\"arg_canary\", \"==\", \"1\"]], weighted_upstreams = [{ weight = 1 }] }\n\
+    response = [{ status = 203, headers = { set = { X-Status = \"$status $uri\" }, remove = [\"Server\"] } }, \
+    { headers = { add = { X-Id = [\"1\", \"2\"] } } }]\n";
+
 fn config(kind: &str, driver: &str, front: u16, upstream: u16) -> String {
     let fast = kind != "rustls";
-    let limits = if kind == "limited" { LIMITS } else { "" };
+    let policy = match kind {
+        "limited" => LIMITS,
+        "shaped" => SHAPES,
+        _ => "",
+    };
     let (listen, ssls, to) = if is_plain(kind) {
         ("", "", "")
     } else {
@@ -210,7 +227,7 @@ fn config(kind: &str, driver: &str, front: u16, upstream: u16) -> String {
          vars = [[\"arg_x\", \"!\", \"==\", \"a b\"], [\"OR\", [\"cookie_a\", \"in\", [\"1\"]], \
          [\"http_host\", \"~*\", \"^A[.]test$\"]]]\nheaders.set = {{ X-Uri = \"$uri\", X-Addr = \"$remote_addr\" }}\n\
          upstream.nodes = {{ \"127.0.0.1:{upstream}\" = 1 }}\n\
-         upstream.keepalive_pool = {{ requests = 1000000 }}\n{to}{limits}"
+         upstream.keepalive_pool = {{ requests = 1000000 }}\n{to}{policy}"
     )
 }
 

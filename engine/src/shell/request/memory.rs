@@ -1,6 +1,7 @@
 //! The memory of one exchange, reused by the next so that a warm request allocates nothing.
 
 use super::held_body::HeldBody;
+use super::shape_memory::ShapeMemory;
 use crate::exchange::Scratch;
 use crate::exchange::response_block::ResponseBlock;
 use crate::exchange::rewritten::Rewritten;
@@ -28,6 +29,8 @@ pub(crate) struct ExchangeMemory {
     pub(crate) response: ResponseHead,
     /// What its policy changes in the head of its answer; empty without one.
     pub(crate) block: ResponseBlock,
+    /// What its response is worked out in, where its policy changes that.
+    pub(super) shape: ShapeMemory,
     /// What counts it as under way, for each limit that counts that.
     pub(crate) permits: Vec<ConnectionPermit>,
     /// The limit that has refused it.
@@ -46,7 +49,8 @@ pub(crate) struct ExchangeMemory {
 impl ExchangeMemory {
     /// Forgets an exchange, and keeps the memory that most exchanges have use for.
     pub(crate) fn clear(&mut self) {
-        let Self { out, upload, response, attempts, held, permits, .. } = self;
+        let Self { out, upload, response, attempts, held, permits, shape, .. } = self;
+        shape.shrink_to(KEPT_BYTES_MAX);
         attempts.clear();
         permits.clear();
         held.clear();

@@ -27,6 +27,7 @@ mod race;
 pub(crate) mod relay;
 pub(crate) mod respond;
 pub(crate) mod serve;
+mod shape_memory;
 mod shaping;
 pub(crate) mod task;
 mod total_time;

@@ -8,6 +8,7 @@ use std::mem::take;
 
 use super::context::ExchangeContext;
 use super::memory::ExchangeMemory;
+use super::shape_memory::ShapeMemory;
 use crate::exchange::Scratch;
 use crate::exchange::response::{Delivery, PendingRequest};
 use crate::exchange::response_block::ResponseBlock;
@@ -28,6 +29,8 @@ pub(super) struct KeptRequest {
     scratch: Scratch,
     request_ids: RequestIds,
     block: ResponseBlock,
+    /// What the response is worked out in.
+    shape: RefCell<ShapeMemory>,
 }
 
 impl KeptRequest {
@@ -37,6 +40,7 @@ impl KeptRequest {
             scratch: take(&mut memory.request),
             request_ids: memory.request_ids,
             block: take(&mut memory.block),
+            shape: RefCell::new(take(&mut memory.shape)),
         }
     }
 
@@ -44,6 +48,7 @@ impl KeptRequest {
         memory.head = self.head;
         memory.request = self.scratch;
         memory.block = self.block;
+        memory.shape = self.shape.into_inner();
     }
 }
 
@@ -55,7 +60,6 @@ pub(crate) struct ResponseShape<'a> {
     /// What templates may read, but for the time and the status.
     facts: Facts<'a>,
     kept: &'a KeptRequest,
-    memory: RefCell<ShapeMemory>,
 }
 
 /// What is known of the client of a response.
@@ -64,14 +68,6 @@ pub(super) struct ShapedClient<'a> {
     pub(super) connection: &'a ConnectionFacts,
     pub(super) session: Option<&'a SessionFacts>,
     pub(super) identity: Option<&'a ClientIdentity>,
-}
-
-/// What it is worked out in.
-#[derive(Debug, Default)]
-struct ShapeMemory {
-    block: ResponseBlock,
-    value: Vec<u8>,
-    body: Vec<u8>,
 }
 
 impl<'a> ResponseShape<'a> {
@@ -94,8 +90,7 @@ impl<'a> ResponseShape<'a> {
             log: None,
             request_ids: Some(&kept.request_ids),
         };
-        let memory = RefCell::default();
-        Self { policy, files: &plan.body_files, facts, kept, memory }
+        Self { policy, files: &plan.body_files, facts, kept }
     }
 
     /// The method by which the client asked.
@@ -112,7 +107,7 @@ impl<'a> ResponseShape<'a> {
         now: Now<'_>,
         out: &mut Vec<u8>,
     ) -> ShapedResponse {
-        let ShapeMemory { block, value, body } = &mut *self.memory.borrow_mut();
+        let ShapeMemory { block, value, body } = &mut *self.kept.shape.borrow_mut();
         block.copy_from(&self.kept.block);
         body.clear();
         let log = LogFacts { status: delivery.status, ..LogFacts::default() };
