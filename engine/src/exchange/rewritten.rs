@@ -25,6 +25,8 @@ pub struct Rewritten {
     /// The path that is sent, in its normal form.
     path: Vec<u8>,
     readings: Readings,
+    /// The name in the host that is sent.
+    host: HostBuf,
     /// Memory that templates are rendered with.
     pub memory: UriMemory,
     /// Routes that have to be passed as well ([`permit`](super::permit())).
@@ -103,13 +105,12 @@ impl Rewritten {
         if rewrite.guarded.is_empty() || self.is_unusable || admission.features.asks_the_server {
             return;
         }
-        let Self { path, readings, demanding, target, .. } = self;
+        let Self { path, readings, demanding, target, host: named, .. } = self;
         let (sent, readings) = if target.is_empty() {
             (client.path.as_slice(), &client.readings)
         } else {
             (path.as_slice(), &*readings)
         };
-        let mut named = HostBuf::default();
         let bare = rewrite.host.as_deref().and_then(|host| target::parse_authority(host).ok());
         if let Some((host, _)) = bare {
             named.read(host);
