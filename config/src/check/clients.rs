@@ -3,8 +3,8 @@
 use crate::check::context::Check;
 use crate::client_match;
 use crate::model::{
-    ClientAuth, ClientLists, ClientMatch, ClientRule, ClientTerm, ClientVerify, OnRevoke, Reject,
-    Satisfy,
+    ClientAuth, ClientEku, ClientLists, ClientMatch, ClientRule, ClientTerm, ClientVerify,
+    OnRevoke, Reject, Satisfy,
 };
 use crate::pattern::Pattern;
 use crate::place::Place;
@@ -167,7 +167,7 @@ impl Check<'_> {
 
     /// Authorities of its own.
     fn trust(&mut self, raw: &Raw) -> Option<usize> {
-        for key in ["depth", "allow_v1", "clock_skew", "crl", "crl_expired", "crl_missing"] {
+        for key in ["depth", "allow_v1", "eku", "clock_skew", "crl", "crl_expired", "crl_missing"] {
             if raw.has(key) && !raw.has("ca") {
                 let help = "the server name's own holds without it";
                 self.error(raw.at(key), raw.path(key), "this needs `ca`", help);
@@ -184,6 +184,7 @@ impl Check<'_> {
             reject: Reject::Http,
             on_revoke: OnRevoke::Close,
             allow_v1: raw.flag("allow_v1"),
+            eku: self.eku(raw),
             clock_skew: raw.duration("clock_skew"),
             revocation: self.revocation(raw),
             send_ca_names: false,
@@ -193,6 +194,25 @@ impl Check<'_> {
         };
         self.trusts.push(auth);
         Some(self.trusts.len() - 1)
+    }
+
+    /// What `extKeyUsage` has to allow.
+    pub(super) fn eku(&mut self, raw: &Raw) -> ClientEku {
+        // What [ssl_defaults.client] says was told once, there.
+        if !raw.is_taken_over("eku") {
+            self.warn_of_any_eku(raw);
+        }
+        raw.word("eku").unwrap_or(ClientEku::Client)
+    }
+
+    /// A web server's certificate is anybody's who has a web server.
+    pub(super) fn warn_of_any_eku(&mut self, raw: &Raw) {
+        if raw.word("eku") == Some(ClientEku::Any) {
+            let message =
+                "whoever has any certificate of these authorities is let in, a web server's, too";
+            let help = "name everybody in `allow`, and go back to \"client\" when the last certificate is replaced";
+            self.warn(raw.at("eku"), raw.path("eku"), message, help);
+        }
     }
 
     /// A table with authorities of its own must not take the place of what another one demands: its

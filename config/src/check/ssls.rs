@@ -61,6 +61,7 @@ impl Check<'_> {
             let message = "no [[ssls]] of type \"server\" takes these defaults";
             self.warn(defaults.place, defaults.field.clone(), message, "add one, or take them out");
         }
+        self.warn_of_any_eku(defaults);
         Some(defaults)
     }
 
@@ -205,6 +206,7 @@ impl Check<'_> {
             reject: raw.word("reject").unwrap_or(Reject::Http),
             on_revoke: raw.word("on_revoke").unwrap_or(OnRevoke::Close),
             allow_v1: raw.flag("allow_v1"),
+            eku: self.eku(raw),
             clock_skew: raw.duration("clock_skew"),
             revocation: self.revocation(raw),
             send_ca_names: raw.flag("send_ca_names"),

@@ -26,6 +26,7 @@ mod retry;
 mod root;
 mod route_client;
 mod shaping;
+mod ssl_client;
 mod ssl_defaults;
 mod tables;
 mod versions_and_groups;

@@ -17,7 +17,8 @@ use crate::describe::retry::{
 };
 use crate::describe::route_client::{CLIENT, REFUSE};
 use crate::describe::shaping::{CORS, REDIRECT, RESPONSE, RETURN, REWRITE};
-use crate::describe::tables::{CRL, CRL_EXPIRED, CRL_MISSING, DESC, ID_DOC, LABELS, NAME, STATUS};
+use crate::describe::ssl_client::{CRL, CRL_EXPIRED, CRL_MISSING};
+use crate::describe::tables::{DESC, ID_DOC, LABELS, NAME, STATUS};
 use crate::describe::versions_and_groups::{SSL_CIPHERS, SSL_ECDH_CURVE, SSL_PROTOCOLS};
 use crate::model::{HttpReuse, ProxyTlv, Scheme, UpstreamVerify};
 use crate::words::{HostMode, ProxyVersion, Word};

@@ -3,7 +3,7 @@
 use crate::defaults;
 use crate::describe::key::{Fallback, Key, Kind, Table, Words, flag, optional, required, with};
 use crate::describe::refused;
-use crate::describe::tables::{ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY};
+use crate::describe::ssl_client::{ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, EKU};
 use crate::model::Satisfy;
 use crate::words::Word;
 
@@ -52,6 +52,7 @@ static ROUTE_CLIENT: Table = Table {
             true,
             "Accept X.509 v1 certificates issued directly by a listed authority. Needs `ca`.",
         ),
+        EKU,
         CLOCK_SKEW,
         CRL,
         CRL_EXPIRED,

@@ -1,7 +1,7 @@
 //! The table of what all `[[ssls]]` share.
 
 use crate::describe::key::{Kind, Table, optional};
-use crate::describe::tables::CLIENT;
+use crate::describe::ssl_client::CLIENT;
 
 /// `[ssl_defaults]`
 pub(super) static SSL_DEFAULTS: Table = Table {

@@ -154,6 +154,7 @@ impl Config {
             out.line("ca", list(trust.ca.iter().map(pem_text)));
             out.line("depth", trust.depth);
             out.line("allow_v1", trust.allow_v1);
+            out.text_line("eku", trust.eku.word());
             out.text_line("clock_skew", &duration_text(trust.clock_skew));
             dump_revocation(out, trust.revocation.as_ref());
         }
@@ -299,6 +300,7 @@ fn dump_client(out: &mut Writer, client: &ClientAuth) {
     out.text_line("reject", client.reject.word());
     out.text_line("on_revoke", client.on_revoke.word());
     out.line("allow_v1", client.allow_v1);
+    out.text_line("eku", client.eku.word());
     out.text_line("clock_skew", &duration_text(client.clock_skew));
     dump_revocation(out, client.revocation.as_ref());
     out.line("send_ca_names", client.send_ca_names);

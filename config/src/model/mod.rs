@@ -73,7 +73,9 @@ pub use shaping::{
     ResponseRule, Rewrite, StaticAnswer, UriRule, may_have_body,
 };
 pub use split::{SplitRule, SplitShare};
-pub use ssl::{ClientAuth, ClientVerify, KeyExchangeGroup, OnRevoke, Protocols, Reject, Server};
+pub use ssl::{
+    ClientAuth, ClientEku, ClientVerify, KeyExchangeGroup, OnRevoke, Protocols, Reject, Server,
+};
 pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{
     HttpReuse, KeepalivePool, Node, NodeAddress, PassHost, ProxyProtocol, ProxyTlv, Scheme,

@@ -111,6 +111,8 @@ pub struct ClientAuth {
     pub on_revoke: OnRevoke,
     /// Accept X.509 v1 leaves issued directly by a listed CA.
     pub allow_v1: bool,
+    /// What `extKeyUsage` has to allow.
+    pub eku: ClientEku,
     /// How far a client's clock and ours may be apart; dates are stretched by it at both ends.
     pub clock_skew: Duration,
     /// Which certificates are revoked; `None` asks nobody.
@@ -137,6 +139,16 @@ pub enum ClientVerify {
     OptionalNoCa,
     /// Not asked for.
     Off,
+}
+
+/// `ssls.client.eku`
+#[derive(Clone, Copy, Debug, Eq, Hash, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum ClientEku {
+    /// `clientAuth`, where there is an `extKeyUsage` (OpenSSL's purpose `sslclient`, which nginx asks for).
+    Client,
+    /// Whatever it says (OpenSSL's purpose `any`).
+    Any,
 }
 
 /// `ssls.client.reject`

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use ferrule_config::model::{Condition, CrlExpired, CrlMissing, Test, XfccKey, XfccMode};
+use ferrule_config::model::{
+    ClientEku, Condition, CrlExpired, CrlMissing, Test, XfccKey, XfccMode,
+};
 use ferrule_config::{Config, Draft, read_text};
 
 const LISTEN: &str = "listen = [{ address = '0.0.0.0:443', tls = true }]\n";
@@ -184,17 +186,54 @@ fn authorities_do_not_take_the_place_of_others() {
 fn authorities_of_a_route_have_what_those_of_a_name_have() {
     let text = format!(
         "{LISTEN}{SSL}client = {{ verify = 'optional_no_ca' }}\n{ROUTE}client = {{ ca = 'r.pem', \
-         depth = 3, allow_v1 = false, clock_skew = '1m', crl = ['r.crl', 's.crl'], crl_expired = \
+         depth = 3, allow_v1 = false, eku = 'any', clock_skew = '1m', crl = ['r.crl', 's.crl'], crl_expired = \
          'warn', crl_missing = 'allow' }}\n"
     );
+    let told = draft(&text).problems.render_human();
+    assert!(told.contains("routes[0].client.eku: whoever has any"), "{told}");
     let config = config(&text);
     let trust = &config.trusts[0];
+    assert_eq!(trust.eku, ClientEku::Any);
     assert_eq!((trust.depth, trust.allow_v1, trust.clock_skew.as_secs()), (3, false, 60));
     let lists = trust.revocation.as_ref().expect("its lists");
     assert_eq!((lists.expired, lists.missing), (CrlExpired::Warn, CrlMissing::Allow));
     for file in ["/etc/r.pem", "/etc/r.crl", "/etc/s.crl"] {
         assert!(config.files().contains(&Path::new(file)), "{file}");
     }
+}
+
+/// Who takes certificates for any purpose is told once, where it says so.
+#[test]
+fn certificates_for_any_purpose_are_warned_about() {
+    const DEFAULTS: &str = "[ssl_defaults.client]\nca = 'x'\neku = 'any'\n";
+    let more = "[[ssls]]\nsni = 'b'\ncert = 'c'\nkey = 'k'\n";
+    for (text, field) in [
+        (
+            format!("{LISTEN}{SSL}client = {{ ca = 'x', eku = 'any' }}\n{ROUTE}"),
+            "ssls[0].client.eku",
+        ),
+        (format!("{LISTEN}{SSL}{more}{ROUTE}{DEFAULTS}"), "ssl_defaults.client.eku"),
+    ] {
+        let told = draft(&text).problems.render_human();
+        assert_eq!(told.matches("whoever has any certificate").count(), 1, "{told}");
+        assert!(told.contains(field), "{told}");
+        assert!(
+            config(&text)
+                .servers
+                .iter()
+                .all(|one| one.client.as_ref().is_some_and(|client| client.eku == ClientEku::Any))
+        );
+    }
+    let strict = draft(&format!("{LISTEN}{SSL}client = {{ ca = 'x', eku = 'client' }}\n{ROUTE}"));
+    assert_eq!(strict.problems.render_human(), "");
+    assert!(
+        errors(&format!("{LISTEN}{SSL}client = {{ ca = 'x', eku = 'server' }}\n{ROUTE}"))
+            .contains("client.eku")
+    );
+    let alone = format!(
+        "{LISTEN}{SSL}client = {{ ca = 'x' }}\n{ROUTE}client = {{ verify = 'on', eku = 'any' }}\n"
+    );
+    assert!(errors(&alone).contains("this needs `ca`"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ferrule_config::model::{
-    self, Answers, Balance, BalanceMethod, Checks, CipherSuite, ClientAuth, ClientLists,
+    self, Answers, Balance, BalanceMethod, Checks, CipherSuite, ClientAuth, ClientEku, ClientLists,
     ClientVerify, Config, Forwarded, HeaderOps, HeaderValue, HostPattern, Http, HttpReuse,
     KeepalivePool, KeyExchangeGroup, Listen, Node, NodeAddress, OnRevoke, Pacing, PassHost, Pem,
     PemSource, Protocols, QueueStatus, Reject, RetryBudget, RetryOn, RetryPolicy, Route, Scheme,
@@ -172,6 +172,7 @@ pub(crate) fn server(snis: &[&str], client: Option<(&str, ClientVerify)>) -> Ser
             reject: Reject::Http,
             on_revoke: OnRevoke::Close,
             allow_v1: true,
+            eku: ClientEku::Client,
             clock_skew: Duration::ZERO,
             revocation: None,
             send_ca_names: true,

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    ClientAuth, ClientLists, ClientVerify, CrlExpired, CrlMissing, OnRevoke, Pem, PemSource,
-    Protocols, Reject, Server,
+    ClientAuth, ClientEku, ClientLists, ClientVerify, CrlExpired, CrlMissing, OnRevoke, Pem,
+    PemSource, Protocols, Reject, Server,
 };
 use ferrule_config::pattern::Pattern;
 
@@ -70,6 +70,7 @@ struct PolicyRule {
     on_revoke: OnRevoke,
     depth: u32,
     allow_v1: bool,
+    eku: ClientEku,
     clock_skew: Duration,
     revocation: Option<RevocationRule>,
     /// Sorted; the order in the file means nothing.
@@ -241,6 +242,7 @@ impl PolicyRule {
                 on_revoke: OnRevoke::Close,
                 depth: 0,
                 allow_v1: false,
+                eku: ClientEku::Client,
                 clock_skew: Duration::ZERO,
                 revocation: None,
                 ca: Vec::new(),
@@ -257,6 +259,7 @@ impl PolicyRule {
             reject,
             on_revoke,
             allow_v1,
+            eku,
             clock_skew,
             revocation,
             // What a client is told of us, and of its refusal, decides nothing.
@@ -277,6 +280,7 @@ impl PolicyRule {
             on_revoke: *on_revoke,
             depth: *depth,
             allow_v1: *allow_v1,
+            eku: *eku,
             clock_skew: *clock_skew,
             revocation,
             ca: sources(ca),
@@ -354,13 +358,14 @@ mod tests {
             server.client = Some(client);
             server
         };
-        let changes: [fn(&mut Server, &mut ClientAuth); 7] = [
+        let changes: [fn(&mut Server, &mut ClientAuth); 8] = [
             |_, client| client.verify = ClientVerify::Optional,
             |server, _| server.protocols.tls12 = false,
             |_, client| client.reject = Reject::Handshake,
             |_, client| client.on_revoke = OnRevoke::Keep,
             |_, client| client.depth = 7,
             |_, client| client.allow_v1 = !client.allow_v1,
+            |_, client| client.eku = ClientEku::Any,
             |_, client| client.clock_skew += Duration::from_secs(1),
         ];
         for (at, change) in changes.into_iter().enumerate() {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ferrule_config::model::{ClientAuth, ClientVerify};
+use ferrule_config::model::{ClientAuth, ClientEku, ClientVerify};
 use rustls::DistinguishedName;
 
 use super::load::findings::Findings;
@@ -27,7 +27,7 @@ pub(super) fn load(
         let build = |anchors: Vec<Vec<u8>>, found: &mut Findings<'_>| {
             policy(client, client_field, &field, &anchors, found)
         };
-        let policy = authorities::load(&client.ca, Purpose::Client, &field, build, found)?;
+        let policy = authorities::load(&client.ca, purpose(client), &field, build, found)?;
         let anchors = policy.anchors().ders().iter();
         let anchors = anchors.filter_map(|der| RawCertificate::read(der));
         let names = anchors.map(|anchor| DistinguishedName::from(anchor.subject.to_vec()));
@@ -42,12 +42,21 @@ pub(super) fn load(
         crls: client.revocation.as_ref().map(CrlSources::of),
         depth: client.depth,
         allow_v1: client.allow_v1,
+        eku: client.eku,
         skew: skew(client),
         without_ca: client.verify == ClientVerify::OptionalNoCa,
     };
     let places = shared_objects::places(&client.ca, client.revocation.as_ref());
     let crl = format!("{client_field}.crl");
     found.load_once(|all| &mut all.client_trusts, sources, places, &crl, make)
+}
+
+/// What certificates of clients have to be good for.
+const fn purpose(client: &ClientAuth) -> Purpose {
+    match client.eku {
+        ClientEku::Client => Purpose::Client,
+        ClientEku::Any => Purpose::AnyClient,
+    }
 }
 
 /// Seconds by which clocks may be apart.
@@ -80,7 +89,8 @@ fn policy(
                 }
                 None => None,
             };
-            Some(Arc::new(policy.with_clock_skew(skew).with_revocation(revocation)))
+            let policy = policy.with_purpose(purpose(client)).with_clock_skew(skew);
+            Some(Arc::new(policy.with_revocation(revocation)))
         }
         Err(anchors::AnchorError::NotACertificate(at)) => {
             let message = format!("CA certificate {} cannot be used", at + 1);

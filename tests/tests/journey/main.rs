@@ -29,6 +29,7 @@ mod duties;
 mod early;
 mod early_slow;
 mod ejection;
+mod eku;
 mod events;
 mod exhausted;
 mod exhaustion;

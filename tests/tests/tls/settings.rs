@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use crate::kit::{Met, World, client, config, draft, inline, load, meet, now, server};
 use ferrule_config::model::{
-    CipherSuite, ClientAuth, ClientVerify, CrlExpired, CrlMissing, HostPattern, KeyExchangeGroup,
-    KeyPair, Pin, Protocols, Reject, Revocation, Server, UpstreamCa, UpstreamTls as UpstreamModel,
-    UpstreamVerify,
+    CipherSuite, ClientAuth, ClientEku, ClientVerify, CrlExpired, CrlMissing, HostPattern,
+    KeyExchangeGroup, KeyPair, Pin, Protocols, Reject, Revocation, Server, UpstreamCa,
+    UpstreamTls as UpstreamModel, UpstreamVerify,
 };
 use ferrule_config::{Place, Problems};
 use ferrule_engine::identity::failure::VerifyFailure;
@@ -71,6 +71,7 @@ fn a_session_is_not_resumed_under_another_policy() {
         changed(|client| client.verify = ClientVerify::On),
         changed(|client| client.depth = 2),
         changed(|client| client.allow_v1 = false),
+        changed(|client| client.eku = ClientEku::Any),
         changed(|client| client.clock_skew = Duration::from_secs(1)),
         changed(|client| client.ca = World::new("other", 1).ca()),
         changed(|client| client.reject = Reject::Handshake),

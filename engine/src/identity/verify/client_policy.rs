@@ -16,6 +16,7 @@ use crate::identity::x509::time::Clock;
 pub struct ClientPolicy {
     depth: u32,
     allow_v1: bool,
+    purpose: Purpose,
     /// Seconds.
     skew: i64,
     anchors: Anchors,
@@ -44,6 +45,7 @@ impl ClientPolicy {
         Ok(Self {
             depth,
             allow_v1,
+            purpose: Purpose::Client,
             skew: 0,
             anchors: Anchors::new(anchors)?,
             revocation: None,
@@ -56,6 +58,14 @@ impl ClientPolicy {
     #[must_use]
     pub fn with_clock_skew(mut self, skew: i64) -> Self {
         self.skew = skew;
+        self.digests = OnceLock::new();
+        self
+    }
+
+    /// The same for certificates that have to be good for this.
+    #[must_use]
+    pub fn with_purpose(mut self, purpose: Purpose) -> Self {
+        self.purpose = purpose;
         self.digests = OnceLock::new();
         self
     }
@@ -100,7 +110,7 @@ impl ClientPolicy {
     }
 
     /// A digest of everything that decides: the set of anchors, the depth, whether v1 is allowed, the
-    /// clock skew and what is revoked.
+    /// purpose, the clock skew and what is revoked.
     #[must_use]
     pub fn scope(&self) -> [u8; 32] {
         self.digests().scope
@@ -118,7 +128,7 @@ impl ClientPolicy {
                 b"client policy",
                 &self.anchors.digest(),
                 &self.depth.to_be_bytes(),
-                &[u8::from(self.allow_v1)],
+                &[u8::from(self.allow_v1), u8::from(self.purpose == Purpose::AnyClient)],
                 &self.skew.to_be_bytes(),
                 &self.revocation.as_ref().map_or([0; 32], Revocation::digest),
             ]);
@@ -145,7 +155,7 @@ impl ClientPolicy {
         VerificationRules {
             depth: self.depth,
             allow_v1: self.allow_v1,
-            purpose: Purpose::Client,
+            purpose: self.purpose,
             clock: Clock { now, skew: self.skew },
             revocation: self.revocation.as_ref(),
         }

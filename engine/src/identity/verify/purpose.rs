@@ -11,6 +11,9 @@ use crate::identity::x509::extensions::NetscapeCertType;
 pub enum Purpose {
     /// Present itself to us.
     Client,
+    /// The same, whatever `extKeyUsage` and `nsCertType` say: OpenSSL's `X509_PURPOSE_ANY`, but a key that may not
+    /// sign is refused (RFC 8446, section 4.4.2.2).
+    AnyClient,
     /// Be connected to by us.
     Server,
 }
@@ -53,12 +56,13 @@ pub(crate) fn fits_purpose(
     let extensions = &certificate.extensions;
     let extended_fits = extensions.extended.as_ref().is_none_or(|usage| match purpose {
         Purpose::Client => usage.client_auth,
+        Purpose::AnyClient => true,
         Purpose::Server => usage.server_auth,
     });
     if !extended_fits {
         return false;
     }
-    let netscape = extensions.netscape.as_ref();
+    let netscape = extensions.netscape.as_ref().filter(|_| purpose != Purpose::AnyClient);
     if let Some(kind) = issuer {
         return match kind {
             Ca::No => false,
@@ -69,7 +73,7 @@ pub(crate) fn fits_purpose(
         };
     }
     match purpose {
-        Purpose::Client => {
+        Purpose::Client | Purpose::AnyClient => {
             netscape.is_none_or(NetscapeCertType::ssl_client)
                 && extensions
                     .key_usage

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
+use webpki::{ExtendedKeyUsageValidator, KeyPurposeIdIter};
 
 use super::path::Path;
 use super::purpose::Purpose;
@@ -50,8 +51,9 @@ fn ask(
     let between: Vec<CertificateDer<'_>> =
         between.iter().map(|der| CertificateDer::from(*der)).collect();
     let usage = match rules.purpose {
-        Purpose::Client => webpki::KeyUsage::client_auth(),
-        Purpose::Server => webpki::KeyUsage::server_auth(),
+        Purpose::Client => AskedUsage::One(webpki::KeyUsage::client_auth()),
+        Purpose::AnyClient => AskedUsage::Any,
+        Purpose::Server => AskedUsage::One(webpki::KeyUsage::server_auth()),
     };
     // The walk has allowed for the skew; webpki knows none, so it gets a moment at which all are valid.
     let below = certificates.iter().take(certificates.len() - 1);
@@ -68,6 +70,23 @@ fn ask(
     leaf.verify_for_usage(algorithms, &anchors, &between, now, usage, None, None)
         .map(|_| ())
         .map_err(|error| word(&error))
+}
+
+/// What `extKeyUsage` has to allow.
+enum AskedUsage {
+    One(webpki::KeyUsage),
+    /// Whatever it says.
+    Any,
+}
+
+impl ExtendedKeyUsageValidator for AskedUsage {
+    fn validate(&self, mut usages: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        match self {
+            Self::One(usage) => usage.validate(usages),
+            // What cannot be read is still refused.
+            Self::Any => usages.try_for_each(|usage| usage.map(|_| ())),
+        }
+    }
 }
 
 /// OpenSSL's word for what webpki found, where it has one.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ferrule_config::Place;
-use ferrule_config::model::{self, CrlExpired, CrlMissing, KeyPair, Pem, PemSource};
+use ferrule_config::model::{self, ClientEku, CrlExpired, CrlMissing, KeyPair, Pem, PemSource};
 use rustls::DistinguishedName;
 use rustls::sign::CertifiedKey;
 
@@ -74,6 +74,7 @@ pub(crate) struct ClientTrustSources {
     pub(crate) crls: Option<CrlSources>,
     pub(crate) depth: u32,
     pub(crate) allow_v1: bool,
+    pub(crate) eku: ClientEku,
     /// Seconds.
     pub(crate) skew: i64,
     /// May there be no authority at all?

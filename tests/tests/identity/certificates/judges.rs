@@ -77,6 +77,11 @@ impl Docket {
         self.ask_openssl(dir, &["lists"])
     }
 
+    /// OpenSSL's word on each chain, whatever its certificates say that they are for.
+    pub(crate) fn openssl_for_any_purpose(&self, dir: &Path) -> Vec<Said> {
+        self.ask_openssl(dir, &["any purpose"])
+    }
+
     fn ask_openssl(&self, dir: &Path, more: &[&str]) -> Vec<Said> {
         let program = dir.join("openssl");
         if !program.exists() {

@@ -5,6 +5,7 @@
 mod bases;
 mod conditions;
 mod dear_names;
+mod eku;
 mod forge;
 mod judges;
 mod kinds;

@@ -139,11 +139,13 @@ int main(int argc, char **argv) {
     X509_VERIFY_PARAM_set_depth(param, atoi(argv[2]));
     X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT);
     X509_VERIFY_PARAM_set_auth_level(param, 2);
+    int any_purpose = argc > 3 && strcmp(argv[3], "any purpose") == 0;
+    if (any_purpose) X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
     int lists = argc > 3 && strcmp(argv[3], "lists") == 0;
     if (lists) {
         /* As nginx, with a list for each authority. */
         X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
-    } else if (argc > 3) {
+    } else if (argc > 3 && !any_purpose) {
         /* Any policy will do. */
         X509_VERIFY_PARAM_add0_policy(param, OBJ_dup(OBJ_nid2obj(NID_any_policy)));
         X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_POLICY_CHECK);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::{
-    Balance, BalanceMethod, Checks, CipherSuite, ClientAuth, ClientLists, ClientVerify,
+    Balance, BalanceMethod, Checks, CipherSuite, ClientAuth, ClientEku, ClientLists, ClientVerify,
     HostPattern, HttpReuse, KeepalivePool, KeyExchangeGroup, KeyPair, OnRevoke, PassHost, Pem,
     PemSource, Protocols, QueueStatus, Reject, RetryPolicy, Scheme, Server, Upstream,
     UpstreamQueue, UpstreamTimeout, UpstreamTls as UpstreamModel,
@@ -143,6 +143,7 @@ pub(crate) fn server(world: &World, verify: ClientVerify, reject: Reject) -> Ser
             reject,
             on_revoke: OnRevoke::Close,
             allow_v1: true,
+            eku: ClientEku::Client,
             clock_skew: Duration::ZERO,
             revocation: None,
             send_ca_names: true,
