@@ -97,7 +97,8 @@ pub fn config() -> Config {
     Config {
         file: "ferrule.toml".into(),
         http: Http {
-            forwarded: Forwarded { enabled: true, trusted: Vec::new() },
+            wrong_method_status: 405,
+            forwarded: Forwarded { enabled: true, ..Forwarded::default() },
             real_ip: None,
             answers: Answers::default(),
             pacing: Pacing::default(),

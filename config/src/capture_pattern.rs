@@ -29,6 +29,15 @@ pub struct CapturePattern {
     machine: Arc<PikeVM>,
 }
 
+/// A group of an expression.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PatternGroup<'a> {
+    /// Its number.
+    pub number: usize,
+    /// Its name, if it has one.
+    pub name: Option<&'a str>,
+}
+
 /// What a search works in, and what it has found; reused, so that it allocates only to grow.
 #[derive(Debug, Default)]
 pub struct CaptureMemory {
@@ -79,6 +88,20 @@ impl CapturePattern {
     pub(crate) fn group_of(&self, name: &str) -> Option<usize> {
         let info = self.machine.get_nfa().group_info();
         info.to_index(regex_automata::PatternID::ZERO, name)
+    }
+
+    /// The groups by number, and those with a name by that as well; the whole match is 0.
+    pub fn group_names(&self) -> impl Iterator<Item = PatternGroup<'_>> {
+        let names =
+            self.machine.get_nfa().group_info().pattern_names(regex_automata::PatternID::ZERO);
+        names.enumerate().map(|(number, name)| PatternGroup { number, name })
+    }
+
+    /// Has it a group of this number or name?
+    #[must_use]
+    pub fn has_group(&self, name: &str) -> bool {
+        let mut groups = self.group_names();
+        groups.any(|group| group.name == Some(name) || group.number.to_string() == name)
     }
 
     /// Looks for it. If it is there, [`CaptureMemory::group`] says where.

@@ -62,6 +62,10 @@ pub(crate) const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
 /// Envoy's and HAProxy's 5 s: a SYN is sent at 0, 1 and 3 s, and no network needs a fourth one. nginx and
 /// APISIX wait for 60 s, and so does every client of a node that is gone without a word.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// APISIX's `redis_timeout`.
+pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The shortest that APISIX takes for `sync_interval`.
+pub(crate) const STORE_SYNC_INTERVAL: Duration = Duration::from_millis(100);
 /// APISIX's 320 idle connections; here of each core.
 pub(crate) const POOL_SIZE: i64 = 320;
 /// APISIX's 60 s; shorter than the 75 s of an nginx upstream, so that we close first.

@@ -193,6 +193,8 @@ pub enum Variable {
     RequestTimeMs,
     /// `$request_uri`: the target as received.
     RequestUri,
+    /// `$rewrite_NAME`: a group of the expression of `rewrite.regex_uri` that matched
+    Rewrite(String),
     /// `$route_id`: which route was taken.
     RouteId,
     /// `$scheme`: `http` or `https`.

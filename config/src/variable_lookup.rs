@@ -39,6 +39,9 @@ impl Variable {
         if let Some(part) = name.strip_prefix("capture_").filter(is_plain) {
             return Some(Self::Capture(part.to_owned()));
         }
+        if let Some(group) = name.strip_prefix("rewrite_").filter(is_plain) {
+            return Some(Self::Rewrite(group.to_owned()));
+        }
         let attribute = name.strip_prefix("ssl_client_s_dn_")?;
         (is_attribute(attribute) || is_dotted(attribute))
             .then(|| Self::SslClientSDnAttribute(attribute.to_owned()))
@@ -52,6 +55,7 @@ impl Variable {
             | Self::Capture(member)
             | Self::Cookie(member)
             | Self::Http(member)
+            | Self::Rewrite(member)
             | Self::SslClientSDnAttribute(member)
             | Self::UriParam(member) => member.as_str(),
             _ => "",
@@ -72,6 +76,22 @@ impl Variable {
         self.scope() != Scope::Log
     }
 
+    /// Is a value that is for the log known as soon as the head of a response is sent? It may stand in that head then.
+    #[must_use]
+    pub const fn is_known_with_response_head(&self) -> bool {
+        matches!(
+            self,
+            Self::Status
+                | Self::UpstreamAddr
+                | Self::UpstreamConnectTime
+                | Self::UpstreamConnectTimeMs
+                | Self::UpstreamHeaderTime
+                | Self::UpstreamHeaderTimeMs
+                | Self::UpstreamQueueTime
+                | Self::UpstreamStatus
+        )
+    }
+
     /// Does the client write its value into each request, as it likes? It may not stand in an identity header
     /// then, and a condition on it keeps nobody out.
     #[must_use]
@@ -87,6 +107,7 @@ impl Variable {
                 | Self::RequestId
                 | Self::RequestMethod
                 | Self::RequestUri
+                | Self::Rewrite(_)
                 | Self::ServerProtocol
                 | Self::SpanId
                 | Self::TraceId
@@ -148,6 +169,7 @@ mod tests {
                 Variable::Capture(_) => "capture_tenant",
                 Variable::Cookie(_) => "cookie_id",
                 Variable::Http(_) => "http_user_agent",
+                Variable::Rewrite(_) => "rewrite_1",
                 Variable::SslClientSDnAttribute(_) => "ssl_client_s_dn_cn",
                 Variable::UriParam(_) => "uri_param_id",
                 _ => listed.name,

@@ -143,6 +143,13 @@ impl Variable {
             Scope::Request,
             "the target as received, with the query",
         ),
+        listed(
+            "rewrite_",
+            Self::Rewrite(String::new()),
+            Scope::Request,
+            "a group of the expression of `rewrite.regex_uri` that matched, by its number (`$rewrite_1`) or its name, \
+                 as the normalised path has it; empty if none matched",
+        ),
         listed("route_id", Self::RouteId, Scope::Request, "the id of the route taken"),
         listed("scheme", Self::Scheme, Scope::Connection, "`http` or `https`"),
         listed(

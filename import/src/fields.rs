@@ -51,8 +51,19 @@ impl<'a> Item<'a> {
         self.work.log.add(kind, self.node.spot, &self.path.render(), message);
     }
 
+    /// Where it stands, as reports say it.
+    pub(crate) fn place(&self) -> String {
+        self.path.render()
+    }
+
     pub(crate) fn refuse(&self, message: impl Into<String>) {
         self.say(Kind::Refused, message);
+    }
+
+    /// Refuses what APISIX's own schema does not take either: `--drop-invalid` leaves such objects out.
+    pub(crate) fn invalid(&self, message: impl Into<String>) {
+        self.work.log.found_invalid();
+        self.refuse(message);
     }
 
     pub(crate) fn changed(&self, message: impl Into<String>) {
@@ -66,7 +77,7 @@ impl<'a> Item<'a> {
             Some("no" | "off" | "No" | "Off" | "NO" | "OFF") => ": write `false`",
             _ => "",
         };
-        self.refuse(format!("this is {is}, and {wanted} is needed{help}"));
+        self.invalid(format!("this is {is}, and {wanted} is needed{help}"));
         None
     }
 
@@ -85,7 +96,7 @@ impl<'a> Item<'a> {
     pub(crate) fn filled(&self) -> Option<&'a str> {
         let text = self.text()?;
         if text.is_empty() {
-            self.refuse("this text is empty");
+            self.invalid("this text is empty");
             return None;
         }
         Some(text)
@@ -113,7 +124,7 @@ impl<'a> Item<'a> {
             return self.wrong_type("a whole number");
         };
         if !range.contains(&number) {
-            self.refuse(format!("{number} is not from {} to {}", range.start(), range.end()));
+            self.invalid(format!("{number} is not from {} to {}", range.start(), range.end()));
             return None;
         }
         Some(number)
@@ -129,7 +140,7 @@ impl<'a> Item<'a> {
         };
         if value < least || (exclusive && value <= least) {
             let word = if exclusive { "above" } else { "at least" };
-            self.refuse(format!("{value} is not {word} {least}"));
+            self.invalid(format!("{value} is not {word} {least}"));
             return None;
         }
         Some(number)
@@ -140,7 +151,7 @@ impl<'a> Item<'a> {
         let text = self.text()?;
         let found = words.iter().find(|word| **word == text).copied();
         if found.is_none() {
-            self.refuse(format!("{text:?} is none of: {}", words.join(", ")));
+            self.invalid(format!("{text:?} is none of: {}", words.join(", ")));
         }
         found
     }
@@ -153,7 +164,7 @@ impl<'a> Item<'a> {
     ) -> Option<Vec<T>> {
         let Value::List(nodes) = &self.node.value else { return self.wrong_type("a list") };
         if nodes.len() < least {
-            self.refuse(format!("this list needs {least} or more items"));
+            self.invalid(format!("this list needs {least} or more items"));
             return None;
         }
         let mut all = Some(Vec::with_capacity(nodes.len()));
@@ -176,7 +187,7 @@ impl<'a> Item<'a> {
                 .find(|(at, node)| nodes.iter().take(*at).any(|before| before.value == node.value));
             if let Some((index, node)) = twice {
                 let path = Path::Index(self.path, index);
-                Item { node, path: &path, work: self.work }.refuse("this is there twice");
+                Item { node, path: &path, work: self.work }.invalid("this is there twice");
             }
         }
     }
@@ -240,7 +251,7 @@ impl<'a> Fields<'a> {
         then: impl FnOnce(Item<'_>) -> Option<T>,
     ) -> Option<T> {
         if !self.has(key) {
-            self.item.refuse(format!("`{key}` is missing"));
+            self.item.invalid(format!("`{key}` is missing"));
         }
         self.with(key, then)
     }
@@ -260,7 +271,7 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn exclusive(&self, one: &str, other: &str) {
         if self.has(one) && self.has(other) {
-            self.item.refuse(format!("only one of `{one}` and `{other}` is allowed"));
+            self.item.invalid(format!("only one of `{one}` and `{other}` is allowed"));
         }
     }
 

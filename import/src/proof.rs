@@ -3,7 +3,7 @@
 //! Each table of the file knows which object it came from. What `ferrule_config` finds wrong with the file is said of
 //! that object, so that nobody has to search in a file that was never written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -32,6 +32,8 @@ pub(crate) struct Section {
 pub(crate) struct Source {
     /// Which object: `routes[3]`, `server[1].location[0]`.
     pub(crate) path: String,
+    /// The file, if it is not the one that was named but one that it includes.
+    pub(crate) file: Option<String>,
     pub(crate) spot: Spot,
 }
 
@@ -46,6 +48,26 @@ pub(crate) struct Draft {
 struct Written {
     text: String,
     starts: Vec<usize>,
+}
+
+/// A text, and where in it each object is.
+struct Places {
+    text: String,
+    /// By the path of the object.
+    lines: HashMap<String, usize>,
+}
+
+impl Places {
+    /// The line of what a path within an object became: that of the object.
+    fn line(&self, path: &str) -> Option<usize> {
+        let mut path = path;
+        loop {
+            if let Some(line) = self.lines.get(path) {
+                return Some(*line);
+            }
+            path = path.get(..path.rfind(['.', '['])?)?;
+        }
+    }
 }
 
 impl Draft {
@@ -91,9 +113,11 @@ impl Draft {
         for section in &self.sections {
             let before = text.len();
             text.push('\n');
-            if let Some(Source { path, spot }) = &section.source {
-                let path = path.replace(|mark: char| mark.is_control(), "?");
-                let _ = writeln!(text, "# {path}, line {}", spot.line);
+            if let Some(Source { path, file, spot }) = &section.source {
+                let file = file.as_ref().map(|file| format!("{file}, ")).unwrap_or_default();
+                let place = format!("{path}, {file}line {}", spot.line);
+                let place = place.replace(|mark: char| mark.is_control(), "?");
+                let _ = writeln!(text, "# {place}");
             }
             starts.push(lines + 1);
             let value = Toml::Table(section.value.clone());
@@ -147,10 +171,10 @@ impl Draft {
         self.sections.retain(|section| {
             let out = which.contains(&at);
             at += 1;
-            if out && let Some(Source { path, spot }) = &section.source {
+            if out && let Some(Source { path, file, spot }) = &section.source {
                 let message =
                     "no request can reach it, as another route takes them all: it is left out";
-                work.log.add(Kind::Changed, *spot, path, message);
+                work.log.add_in(Kind::Changed, file.as_deref(), *spot, path, message);
             }
             !out
         });
@@ -158,25 +182,32 @@ impl Draft {
 
     fn say_converted(&self, work: &Work) {
         for section in &self.sections {
-            if let Some(Source { path, spot }) = &section.source {
+            if let Some(Source { path, file, spot }) = &section.source {
                 let message = format!("[[{}]]{}", section.table, named(&section.value));
-                work.log.add(Kind::Converted, *spot, path, message);
+                work.log.add_in(Kind::Converted, file.as_deref(), *spot, path, message);
             }
         }
     }
 
-    pub(crate) fn into_text(self) -> String {
-        self.write().text
+    /// The text, and the line at which the table of each object begins.
+    fn into_places(self) -> Places {
+        let Written { text, starts } = self.write();
+        // In front of a table stand an empty line and a comment with its source.
+        let lines = self.sections.iter().zip(starts).filter_map(|(section, start)| {
+            section.source.as_ref().map(|source| (source.path.clone(), start + 2))
+        });
+        Places { lines: lines.collect(), text }
     }
 }
 
 /// Says what Ferrule's reader says, of the object that it is about.
 fn refuse(problem: &Problem, source: Option<&Source>, work: &Work) {
-    let (path, spot) = source
-        .map_or_else(|| ("file", Spot::default()), |source| (source.path.as_str(), source.spot));
+    let path = source.map_or("file", |source| source.path.as_str());
+    let file = source.and_then(|source| source.file.as_deref());
+    let spot = source.map_or_else(Spot::default, |source| source.spot);
     let help = problem.help.as_ref().map(|help| format!(": {help}")).unwrap_or_default();
     let message = format!("`{}`: {}{help}", problem.field, problem.message);
-    work.log.add(Kind::Refused, spot, path, message);
+    work.log.add_in(Kind::Refused, file, spot, path, message);
 }
 
 /// The id of a table, for the report.
@@ -196,14 +227,17 @@ pub(crate) fn finish(
 ) -> Import {
     let refused = work.log.refused();
     let (log, files) = work.into_files();
-    let report = Report {
+    let mut report = Report {
         source: source.to_owned(),
         findings: log.into_findings(),
         differences: differences.to_vec(),
     };
     if refused {
-        Import { report, ..Import::default() }
-    } else {
-        Import { report, configuration: draft.into_text(), files }
+        return Import { report, ..Import::default() };
     }
+    let places = draft.into_places();
+    for finding in &mut report.findings {
+        finding.target = places.line(&finding.path);
+    }
+    Import { report, configuration: places.text, files }
 }

@@ -1,12 +1,15 @@
 //! What became of each object, for people and for machines.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
 use crate::document::Spot;
+
+/// The file of settings that may stand beside the source: its paths begin with its name.
+const SETTINGS: &str = "config.yaml";
 
 /// What became of something.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -44,6 +47,9 @@ impl Kind {
 /// One line of the report.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Finding {
+    /// The file, if it is not the one that was named but one that it includes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Where in the source.
     pub spot: Spot,
     /// What became of it.
@@ -52,6 +58,8 @@ pub struct Finding {
     pub path: String,
     /// In one sentence; never with a secret.
     pub message: String,
+    /// The line of `ferrule.toml` at which begins what it became; none if nothing of it is there.
+    pub target: Option<usize>,
 }
 
 /// How it went as a whole.
@@ -90,25 +98,75 @@ pub struct Report {
 
 /// Gathers findings while objects are converted.
 #[derive(Debug, Default)]
-pub(crate) struct Log(RefCell<Vec<Finding>>);
+pub(crate) struct Log {
+    findings: RefCell<Vec<Finding>>,
+    /// Something is refused that its own gateway does not take either.
+    invalid: Cell<bool>,
+}
 
 impl Log {
     pub(crate) fn add(&self, kind: Kind, spot: Spot, path: &str, message: impl Into<String>) {
+        self.add_in(kind, None, spot, path, message);
+    }
+
+    /// The same of a file that the source includes.
+    pub(crate) fn add_in(
+        &self,
+        kind: Kind,
+        file: Option<&str>,
+        spot: Spot,
+        path: &str,
+        message: impl Into<String>,
+    ) {
         // Names of the source's own may hold anything, and a terminal obeys some of it.
         let harmless = |text: &str| text.replace(|mark: char| mark.is_control(), "?");
-        let finding =
-            Finding { spot, kind, path: harmless(path), message: harmless(&message.into()) };
-        self.0.borrow_mut().push(finding);
+        let finding = Finding {
+            file: file.map(harmless),
+            spot,
+            kind,
+            path: harmless(path),
+            message: harmless(&message.into()),
+            target: None,
+        };
+        self.findings.borrow_mut().push(finding);
+    }
+
+    /// Notes that what is refused next is wrong in its own gateway, too.
+    pub(crate) fn found_invalid(&self) {
+        self.invalid.set(true);
+    }
+
+    pub(crate) fn is_invalid(&self) -> bool {
+        self.invalid.get()
+    }
+
+    /// The first thing that is refused.
+    pub(crate) fn first_refused(&self) -> Option<Finding> {
+        self.findings.borrow().iter().find(|finding| finding.kind == Kind::Refused).cloned()
     }
 
     pub(crate) fn refused(&self) -> bool {
-        self.0.borrow().iter().any(|finding| finding.kind == Kind::Refused)
+        self.findings.borrow().iter().any(|finding| finding.kind == Kind::Refused)
     }
 
     /// Everything, in the order of the file, each thing once.
     pub(crate) fn into_findings(self) -> Vec<Finding> {
-        let all: BTreeSet<Finding> = self.0.into_inner().into_iter().collect();
+        let all: BTreeSet<Finding> = self.findings.into_inner().into_iter().collect();
         all.into_iter().collect()
+    }
+}
+
+impl Finding {
+    /// The file that it is about, and where in it.
+    fn place(&self, source: &str) -> String {
+        let settings = self.path.starts_with(SETTINGS).then_some(SETTINGS);
+        let file = self.file.as_deref().or(settings).unwrap_or(source);
+        format!("{file}:{}", self.spot)
+    }
+
+    /// Where it went.
+    fn target(&self) -> String {
+        self.target.map(|line| format!(" (ferrule.toml:{line})")).unwrap_or_default()
     }
 }
 
@@ -150,13 +208,15 @@ impl Report {
     pub fn text(&self) -> String {
         let mut out = String::new();
         for finding in self.findings.iter().filter(|finding| finding.kind != Kind::Security) {
-            let Finding { spot, kind, path, message } = finding;
-            let _ = writeln!(out, "{}:{spot}: {}: {path}: {message}", self.source, kind.word());
+            let (place, target) = (finding.place(&self.source), finding.target());
+            let Finding { kind, path, message, .. } = finding;
+            let _ = writeln!(out, "{place}: {}: {path}: {message}{target}", kind.word());
         }
         if self.of(Kind::Security).next().is_some() {
             out.push_str("\nWhat this configuration let through:\n");
-            for Finding { spot, path, message, .. } in self.of(Kind::Security) {
-                let _ = writeln!(out, "  {}:{spot}: {path}: {message}", self.source);
+            for finding in self.of(Kind::Security) {
+                let (place, target) = (finding.place(&self.source), finding.target());
+                let _ = writeln!(out, "  {place}: {}: {}{target}", finding.path, finding.message);
             }
         }
         if self.outcome() != Outcome::Refused && !self.differences.is_empty() {
@@ -181,10 +241,15 @@ impl Report {
         let cell = |text: &str| text.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ");
         let source = cell(&self.source);
         let mut out = format!("# What became of {source}\n\n{}.\n", self.counts());
-        out.push_str("\n| line | object | result | what to know |\n| --: | --- | --- | --- |\n");
-        for Finding { spot, kind, path, message } in &self.findings {
+        out.push_str("\n| line | object | result | line of ferrule.toml | what to know |\n");
+        out.push_str("| --: | --- | --- | --: | --- |\n");
+        for Finding { file, spot, kind, path, message, target } in &self.findings {
             let (path, message) = (cell(path), cell(message));
-            let _ = writeln!(out, "| {} | `{path}` | {} | {message} |", spot.line, kind.word());
+            let file = file.as_ref().map(|file| format!("{}:", cell(file))).unwrap_or_default();
+            let target = target.map(|line| line.to_string()).unwrap_or_default();
+            let word = kind.word();
+            let _ =
+                writeln!(out, "| {file}{} | `{path}` | {word} | {target} | {message} |", spot.line);
         }
         if self.outcome() != Outcome::Refused && !self.differences.is_empty() {
             out.push_str("\nDifferent here for every configuration:\n\n");

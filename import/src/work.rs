@@ -1,10 +1,27 @@
 //! What one import gathers on its way, and what the command line said about it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fields::Item;
 use crate::report::Log;
+
+/// What the source says for all its objects.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// Authorities that upstreams are verified against where they name none: `apisix.ssl.ssl_trusted_certificate`.
+    pub(crate) trusted_certificate: Option<String>,
+    /// The plugins that are loaded, if they are listed: others have no effect there.
+    pub(crate) loaded_plugins: Option<BTreeSet<String>>,
+    /// Headers with an underscore in their name are dropped, which APISIX does not do by itself.
+    pub(crate) drops_underscores: bool,
+    /// There is a listener without TLS.
+    pub(crate) serves_plain: bool,
+    /// A slash at the end of a request's path is overlooked.
+    pub(crate) tail_slash: bool,
+    /// The port that redirects to https lead to.
+    pub(crate) https_port: Option<u16>,
+}
 
 /// What all converters share.
 #[derive(Debug, Default)]
@@ -15,21 +32,33 @@ pub(crate) struct Work {
     pub(crate) skipped_plugins: BTreeSet<String>,
     /// Plugins that keep people out may be skipped.
     pub(crate) knows: bool,
-    /// Authorities that upstreams are verified against where they name none: `apisix.ssl.ssl_trusted_certificate`.
-    pub(crate) trusted_certificate: Option<String>,
-    /// A slash at the end of a request's path is overlooked.
-    pub(crate) tail_slash: bool,
-    /// The port that redirects to https lead to.
-    pub(crate) https_port: Option<u16>,
+    /// Objects that APISIX overlooks are left out, and what leads to none is answered as it answers it.
+    pub(crate) drop_invalid: bool,
+    pub(crate) settings: Settings,
     /// What `real-ip` says.
     pub(crate) real_ip: RefCell<Option<toml::Table>>,
     /// What `request-id` says.
     pub(crate) request_id: RefCell<Option<toml::Table>>,
+    /// What `client-control` of a global rule says.
+    pub(crate) max_body_size: Cell<Option<i64>>,
+    /// Where limits are counted with other gateways, without their ids.
+    pub(crate) stores: RefCell<Vec<toml::Table>>,
     /// `prometheus` is used.
     pub(crate) metrics: RefCell<bool>,
 }
 
 impl Work {
+    /// The same settings with a log and files of its own: to judge an object without a trace.
+    pub(crate) fn scratch(&self) -> Self {
+        Self {
+            skipped_plugins: self.skipped_plugins.clone(),
+            knows: self.knows,
+            drop_invalid: self.drop_invalid,
+            settings: self.settings.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Lays a file beside the configuration; returns the name to write for it. What was laid already is named again.
     pub(crate) fn keep(&self, wanted: &str, suffix: &str, text: &str) -> String {
         let mut files = self.files.borrow_mut();
@@ -53,6 +82,17 @@ impl Work {
             }
         }
         String::new()
+    }
+
+    /// The id of the store that this is; equal ones are one.
+    pub(crate) fn store(&self, table: toml::Table) -> String {
+        let mut stores = self.stores.borrow_mut();
+        let known = stores.iter().position(|known| *known == table);
+        let index = known.unwrap_or_else(|| {
+            stores.push(table);
+            stores.len() - 1
+        });
+        format!("redis-{}", index + 1)
     }
 
     pub(crate) fn into_files(self) -> (Log, BTreeMap<String, String>) {

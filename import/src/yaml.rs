@@ -1,4 +1,4 @@
-//! YAML into a [`Node`]: one document, bounded, without duplicate keys.
+//! YAML into a [`Node`]: one document, or several with `---` between them, bounded, without duplicate keys.
 //!
 //! Plain scalars are read by YAML 1.2's core schema. What YAML 1.1 took for a flag (`yes`, `off`) or for an octal
 //! number (`0777`) is read by nobody in the same way: the first stays text, and is refused where a flag is needed; the
@@ -18,6 +18,17 @@ use crate::document::{DocumentError, Entry, LIMITS, Limits, Node, Spot, Value};
 /// is not understood.
 pub fn read(text: &str) -> Result<Node, DocumentError> {
     read_within(text, LIMITS)
+}
+
+/// Reads several documents, such as the objects of Kubernetes in one file; empty ones are left out. All of them
+/// together have the limits of one.
+///
+/// # Errors
+/// As [`read`], but for the second document.
+pub fn read_all(text: &str) -> Result<Vec<Node>, DocumentError> {
+    let mut builder = Builder::new(LIMITS, true);
+    builder.read(text)?;
+    Ok(builder.roots)
 }
 
 /// A list or table that is not complete yet.
@@ -49,26 +60,16 @@ struct Builder {
     open: Vec<Open>,
     anchors: Vec<Anchored>,
     nodes: usize,
-    root: Option<Node>,
+    /// May there be more than one document?
+    several: bool,
+    roots: Vec<Node>,
 }
 
 fn read_within(text: &str, limits: Limits) -> Result<Node, DocumentError> {
-    if text.len() > limits.bytes {
-        let message = format!("the document has more than {} bytes", limits.bytes);
-        return Err(DocumentError::new(Spot::default(), message));
-    }
-    let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
-    let mut builder =
-        Builder { limits, open: Vec::new(), anchors: Vec::new(), nodes: 0, root: None };
-    while let Some(next) = parser.next_event() {
-        let (event, span) = next.map_err(|error| {
-            let marker = error.marker();
-            let spot = Spot { line: marker.line(), column: marker.col() + 1 };
-            DocumentError::new(spot, format!("this is no YAML: {}", error.info()))
-        })?;
-        builder.take(event, spot_of(span))?;
-    }
-    builder.root.ok_or_else(|| DocumentError::new(Spot::default(), "the document is empty"))
+    let mut builder = Builder::new(limits, false);
+    builder.read(text)?;
+    let root = builder.roots.pop();
+    root.ok_or_else(|| DocumentError::new(Spot::default(), "the document is empty"))
 }
 
 fn spot_of(span: Span) -> Spot {
@@ -76,10 +77,38 @@ fn spot_of(span: Span) -> Spot {
 }
 
 impl Builder {
+    const fn new(limits: Limits, several: bool) -> Self {
+        Self { limits, open: Vec::new(), anchors: Vec::new(), nodes: 0, several, roots: Vec::new() }
+    }
+
+    fn read(&mut self, text: &str) -> Result<(), DocumentError> {
+        if text.len() > self.limits.bytes {
+            let message = format!("the document has more than {} bytes", self.limits.bytes);
+            return Err(DocumentError::new(Spot::default(), message));
+        }
+        let mut parser = Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+        while let Some(next) = parser.next_event() {
+            let (event, span) = next.map_err(|error| {
+                let marker = error.marker();
+                let spot = Spot { line: marker.line(), column: marker.col() + 1 };
+                DocumentError::new(spot, format!("this is no YAML: {}", error.info()))
+            })?;
+            self.take(event, spot_of(span))?;
+        }
+        if self.several {
+            self.roots.retain(|root| root.value != Value::Null);
+        }
+        Ok(())
+    }
+
     fn take(&mut self, event: Event<'_>, spot: Spot) -> Result<(), DocumentError> {
         match event {
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
-            Event::DocumentStart(_) if self.root.is_some() => {
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {
+                // Anchors are those of one document.
+                self.anchors.retain(|_| !matches!(event, Event::DocumentEnd));
+                Ok(())
+            }
+            Event::DocumentStart(_) if !self.several && !self.roots.is_empty() => {
                 Err(DocumentError::new(spot, "a second document begins here, and only one is read"))
             }
             Event::DocumentStart(_) => Ok(()),
@@ -162,7 +191,7 @@ impl Builder {
             self.anchors.push(Anchored { id: anchor, node: node.clone(), nodes });
         }
         match self.open.last_mut() {
-            None => self.root = Some(node),
+            None => self.roots.push(node),
             Some(Open { content: Content::List(items), .. }) => items.push(node),
             Some(Open { content: Content::Table { entries, keys, key }, .. }) => match key.take() {
                 Some(Key { name, spot }) => entries.push(Entry { key: name, spot, node }),
@@ -338,6 +367,18 @@ mod tests {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(wanted), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn several_documents_are_read_where_they_may_stand() {
+        let all = read_all("---\na: 1\n---\n# nothing\n---\nb: 2\n...\n").unwrap();
+        assert_eq!(all.len(), 2, "{all:?}");
+        assert_eq!(all.last().and_then(|node| node.get("b")).map(|node| node.spot.line), Some(6));
+        let error = read_all("a: &x 1\n---\nb: *x\n").unwrap_err();
+        assert_eq!(error.spot.line, 3, "{error}");
+        let error = read_all("a: 1\n---\nb: 1\nb: 2\n").unwrap_err().to_string();
+        assert!(error.starts_with("4:1: the key"), "{error}");
+        assert_eq!(read_all("").unwrap(), []);
     }
 
     #[test]

@@ -264,7 +264,7 @@ fn places_are_those_of_the_source() {
             "3:3: refused: routes[1]: `routes[1].uri`",
         ),
         ("a: 1\n b: 2\n", "refused: file: this is no YAML"),
-        ("consumers: [{username: a}]\n", "refused: consumers[0]: there are no consumers"),
+        ("consumers: [{username: a}]\n", "refused: consumers[0]: `plugins` is missing"),
     ] {
         let report = import(text).report.text();
         assert!(report.contains(wanted), "{text}: {report}");

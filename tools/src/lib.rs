@@ -1,7 +1,7 @@
 //! What the demo, the load generator, the tests and the comparisons share.
 //!
 //! Nothing in here is part of the proxy: throwaway certificates ([`pki`]), processes that never
-//! outlive us ([`process`], [`nginx`], [`gateway`]), blocking TLS ([`tls`]) and just enough HTTP/1.1
+//! outlive us ([`process`], [`nginx`], [`redis`], [`gateway`]), blocking TLS ([`tls`]) and just enough HTTP/1.1
 //! to talk to a gateway and to stand behind one ([`http`], [`upstream`], [`load`], [`storm`],
 //! [`slow`], [`stream`], [`revoke`], [`node`]). [`survey`] measures the sources themselves.
 #![expect(
@@ -20,6 +20,7 @@ pub mod nginx;
 pub mod node;
 pub mod pki;
 pub mod process;
+pub mod redis;
 pub mod revoke;
 pub mod slow;
 pub mod storm;

@@ -240,6 +240,10 @@ fn variable(name: &str, in_response: bool) -> Result<Variable, Wrong> {
     if !known && (variable.scope() == Scope::Log || variable == Variable::RouteId) {
         return Err(Wrong::new(format!("`{name}` is not known before there is a route")));
     }
+    if !in_response && matches!(variable, Variable::Rewrite(_)) {
+        return Err(Wrong::new(format!("`{name}` is not known before the request is rewritten"))
+            .help("ask for `uri`, and name a part of it: `capture_NAME`"));
+    }
     Ok(variable)
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::check::ids::Ids;
 use crate::model::{
-    BodyFile, ClientAuth, FileAt, HostPattern, KeyPair, Pem, PemSource, Router, Upstream,
+    BodyFile, ClientAuth, FileAt, HostPattern, KeyPair, Pem, PemSource, Router, Store, Upstream,
 };
 use crate::place::Place;
 use crate::problem::{Problem, Problems};
@@ -21,6 +21,9 @@ pub(crate) struct Check<'a> {
     /// Every upstream so far: a route's inline one joins those of the file.
     pub(super) upstreams: Vec<Upstream>,
     pub(super) upstream_ids: Ids,
+    /// Every store so far.
+    pub(super) stores: Vec<Store>,
+    pub(super) store_ids: Ids,
     pub(super) client_certs: ClientCerts,
     /// Authorities that routes have of their own.
     pub(super) trusts: Vec<ClientAuth>,
@@ -54,7 +57,8 @@ pub(super) struct ClientCerts {
 impl Check<'_> {
     /// Is the value of this variable known by now?
     pub(super) fn is_known(&self, variable: &Variable) -> bool {
-        variable.allowed_in_headers() || (self.in_response && *variable == Variable::Status)
+        variable.allowed_in_headers()
+            || (self.in_response && variable.is_known_with_response_head())
     }
 
     pub(super) fn wrong(&mut self, place: Place, field: impl Into<String>, wrong: Wrong) {

@@ -45,6 +45,7 @@ impl Check<'_> {
             max_age: raw.int("max_age"),
             allow_credential,
             timing_allow_origins: self.origins(raw, TIMING),
+            answer_options: raw.flag("answer_options"),
         })
     }
 

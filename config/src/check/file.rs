@@ -17,6 +17,8 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         problems,
         upstreams: Vec::new(),
         upstream_ids: Ids::new("upstreams"),
+        stores: Vec::new(),
+        store_ids: Ids::new("stores"),
         client_certs: ClientCerts::default(),
         trusts: Vec::new(),
         body_files: Vec::new(),
@@ -34,6 +36,7 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
     let listens = check.listens(root, &servers);
     check.https_port = tls_port(root);
     check.named_upstreams(root.tables("upstreams"));
+    check.named_stores(root.tables("stores"));
     let asks = |server: &Server| {
         server.client.as_ref().is_some_and(|client| client.verify != ClientVerify::Off)
     };
@@ -62,6 +65,7 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
         listens,
         servers,
         upstreams: check.upstreams,
+        stores: check.stores,
         routes,
     }
 }

@@ -39,6 +39,7 @@ mod routes;
 mod split;
 mod ssls;
 mod static_answer;
+mod stores;
 mod tls_choices;
 mod trust;
 mod upstreams;

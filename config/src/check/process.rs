@@ -79,6 +79,7 @@ impl Check<'_> {
             underscores_in_headers: raw.flag("underscores_in_headers"),
             server_tokens: raw.flag("server_tokens"),
             via: self.via(raw),
+            wrong_method_status: self.wrong_method_status(raw),
             router: raw.word("router").unwrap_or(Router::RadixtreeHostUri),
             expect: raw.word("expect").unwrap_or(Expect::Answer),
             forwarded: self.forwarded(raw),
@@ -101,6 +102,17 @@ impl Check<'_> {
         Some(name.text)
     }
 
+    fn wrong_method_status(&mut self, raw: &Raw) -> u16 {
+        let status = raw.int("wrong_method_status");
+        if !matches!(status, 404 | 405) && !raw.is_broken("wrong_method_status") {
+            let message = format!("{status} does not say that there is nothing for this method");
+            let help = Some("write 405, or 404".to_owned());
+            let (place, path) = (raw.at("wrong_method_status"), raw.path("wrong_method_status"));
+            self.problems.push_at(place, path, message, help);
+        }
+        status
+    }
+
     fn forwarded(&mut self, raw: &Raw) -> Forwarded {
         let trusted = self.networks(raw, "trusted_addresses");
         let enabled = raw.flag("forwarded_headers");
@@ -109,7 +121,13 @@ impl Check<'_> {
             let help = "without it, these headers of every client pass as they came";
             self.error(raw.at("trusted_addresses"), raw.path("trusted_addresses"), message, help);
         }
-        Forwarded { enabled, trusted }
+        if !enabled && raw.has("forwarded_host") {
+            let message = "`forwarded_host` means nothing without `forwarded_headers`";
+            let help = "without it, these headers of every client pass as they came";
+            self.error(raw.at("forwarded_host"), raw.path("forwarded_host"), message, help);
+        }
+        let host = raw.word("forwarded_host").unwrap_or_default();
+        Forwarded { enabled, trusted, host }
     }
 }
 

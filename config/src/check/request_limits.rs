@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::check::context::Check;
 use crate::model::{
-    BucketRule, ConcurrencyRule, LimitKind, LimitRule, RequestLimit, Route, WindowRule, WindowType,
+    BucketRule, ConcurrencyRule, LimitKind, LimitNumber, LimitRule, RequestLimit, Route,
+    WindowRule, WindowType,
 };
 use crate::raw::Raw;
 use crate::template::{Scope, Template, Variable};
@@ -74,6 +75,11 @@ impl Check<'_> {
             LimitKind::Rate => LimitRule::Rate(self.bucket(raw)),
             LimitKind::Connections => LimitRule::Connections(self.concurrency(raw)),
         };
+        let numbers = self.limit_numbers(raw, kind);
+        let store = match rule {
+            LimitRule::Requests(rule) => self.limit_store(raw, rule.window),
+            LimitRule::Rate(_) | LimitRule::Connections(_) => None,
+        };
         let key = raw.template("key").cloned();
         if let Some(Err(wrong)) = key.as_ref().map(limit_key) {
             self.wrong(raw.at("key"), raw.path("key"), wrong);
@@ -98,7 +104,33 @@ impl Check<'_> {
             status: raw.int("status"),
             message: message.map(|text| text.text),
             rule,
+            numbers,
+            store,
         })
+    }
+
+    /// The numbers that requests say: `count_from` and its like.
+    fn limit_numbers(&mut self, raw: &Raw, kind: LimitKind) -> Vec<LimitNumber> {
+        let mut numbers = Vec::new();
+        for number in kind.numbers() {
+            let key = format!("{}_from", number.word());
+            let Some(from) = raw.template(&key) else { continue };
+            let (place, path) = (raw.at(&key), raw.path(&key));
+            if let Err(wrong) = limit_number(from) {
+                self.wrong(place, path, wrong);
+            } else if let Some(variable) = from.variables().find(|one| one.is_written_by_client()) {
+                let message = format!("whoever writes `{}` chooses his own limit", variable.name());
+                let help = "take what the gateway knows, or let nobody else send it";
+                self.warn(place, path, &message, help);
+            }
+            if kind == LimitKind::Requests && raw.has("store") {
+                let message = "gateways that count together need one number for all";
+                let help = format!("take `store` out, or `{key}`");
+                self.error(raw.at(&key), raw.path(&key), message, &help);
+            }
+            numbers.push(LimitNumber { key: *number, from: from.clone() });
+        }
+        numbers
     }
 
     fn bucket(&mut self, raw: &Raw) -> BucketRule {
@@ -125,10 +157,12 @@ impl Check<'_> {
             delay: raw.duration("delay"),
             only_use_default_delay: raw.flag("only_use_default_delay"),
         };
-        if rule.burst > 0 && !raw.has("delay") {
+        let holds_back = rule.burst > 0 || raw.has("burst_from");
+        if holds_back && !raw.has("delay") {
             let help = "say how long they are held back, as `delay = \"100ms\"`";
-            self.error(raw.at("burst"), raw.path("delay"), "`burst` needs `delay`", help);
-        } else if rule.burst == 0 {
+            let at = if raw.has("burst") { "burst" } else { "burst_from" };
+            self.error(raw.at(at), raw.path("delay"), "`burst` needs `delay`", help);
+        } else if !holds_back {
             for key in ["delay", "only_use_default_delay"].into_iter().filter(|key| raw.has(key)) {
                 let message = format!("`{key}` is for requests within `burst`, and there is none");
                 self.error(raw.at(key), raw.path(key), &message, "set `burst`, or take it out");
@@ -161,6 +195,20 @@ impl Check<'_> {
             self.problems.push_at(limit.place, limit.field.clone(), message, help);
         }
     }
+}
+
+/// Can a request say a number by it, before it is sent on?
+fn limit_number(from: &Template) -> Result<(), Wrong> {
+    let help =
+        "as \"$http_x_count\"; a number that is the same for all has the key without `_from`";
+    if from.variables().next().is_none() {
+        return Err(Wrong::new("there is no variable in it").help(help));
+    }
+    let late = from.variables().find(|variable| variable.scope() == Scope::Log);
+    late.map_or(Ok(()), |variable| {
+        let name = variable.name();
+        Err(Wrong::new(format!("`{name}` is not known before an upstream has answered")).help(help))
+    })
 }
 
 /// Can requests be told apart by it, before they are sent on?

@@ -6,6 +6,7 @@ use crate::check::upstreams::authority;
 use crate::model::{Rewrite, UriRule};
 use crate::place::Place;
 use crate::raw::Raw;
+use crate::template::Variable;
 use crate::uri_template::{UriPiece, UriTemplate};
 use crate::values::{Wrong, nearest};
 
@@ -149,14 +150,17 @@ impl Check<'_> {
                 let wrong =
                     Wrong::new(format!("`${}` is for the access log only", variable.name()));
                 self.wrong(place, path, wrong.help("it is known only when the request is over"));
+            } else if matches!(variable, Variable::Rewrite(_)) {
+                let wrong = Wrong::new(format!("`${}` is for what comes later", variable.name()));
+                self.wrong(place, path, wrong.help("in `regex_uri` a group is `$1` or `$NAME`"));
             }
         }
     }
 }
 
 /// Does its value begin with a `/`, whatever the client sends?
-pub(super) const fn is_path(variable: &crate::template::Variable) -> bool {
-    matches!(variable, crate::template::Variable::Uri | crate::template::Variable::RequestUri)
+pub(super) const fn is_path(variable: &Variable) -> bool {
+    matches!(variable, Variable::Uri | Variable::RequestUri)
 }
 
 fn has_dot_segment(path: &str) -> bool {

@@ -166,7 +166,7 @@ impl Check<'_> {
         }
     }
 
-    fn tls(&mut self, raw: &Raw, nodes: &[Node]) -> Option<UpstreamTls> {
+    pub(super) fn tls(&mut self, raw: &Raw, nodes: &[Node]) -> Option<UpstreamTls> {
         let verify = raw.word("verify").unwrap_or(UpstreamVerify::Full);
         let ca = self.upstream_ca(raw, verify);
         let client = self.own_cert(raw);
@@ -362,7 +362,7 @@ fn is_service(name: &str) -> bool {
 }
 
 /// Host and port; an IPv6 address without brackets has no port.
-fn split_port(written: &str) -> (&str, Option<&str>) {
+pub(super) fn split_port(written: &str) -> (&str, Option<&str>) {
     if written.parse::<IpAddr>().is_ok() || written.ends_with(']') {
         return (written, None);
     }

@@ -168,6 +168,18 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
     ),
     key("health_check health_checks health_uri", "`checks.active` of an [[upstreams]]"),
     // What is not done.
+    key("redis_host redis_port redis_cluster_nodes", "`nodes` of a [[stores]], as [\"host:port\"]"),
+    key("redis_username", "`username` of a [[stores]]"),
+    key("redis_password", "`password` of a [[stores]]"),
+    key("redis_database", "`database` of a [[stores]]"),
+    key("redis_timeout", "`timeout` of a [[stores]], as \"1s\""),
+    key("redis_ssl redis_cluster_ssl", "`tls` of a [[stores]], with `ca`"),
+    key("redis_ssl_verify redis_cluster_ssl_verify", "`tls.verify` of a [[stores]]"),
+    nothing("redis_cluster_name", "a cluster is known by its nodes"),
+    nothing(
+        "redis_keepalive_timeout redis_keepalive_pool",
+        "one connection to each server is kept as long as the store is used",
+    ),
     key("limit_count", "`limits.requests` of a [[routes]], a [[services]] or a [[global_rules]]"),
     key(
         "limit_req limit_req_zone rate_limit rate_limits throttle stick_table",

@@ -4,10 +4,11 @@ use crate::defaults;
 use crate::describe::key::{Fallback, Kind, Table, Words, duration, flag, optional, with};
 use crate::describe::real_ip::REAL_IP;
 use crate::describe::refused;
-use crate::model::{Expect, HalfClose, Router, Traceparent};
+use crate::model::{Expect, ForwardedHost, HalfClose, Router, Traceparent};
 use crate::words::Word;
 
 static EXPECT: Words = Words { words: Expect::WORDS, refused: &[] };
+static FORWARDED_HOST: Words = Words { words: ForwardedHost::WORDS, refused: &[] };
 static ROUTER: Words = Words { words: Router::WORDS, refused: &[] };
 static HALF_CLOSE: Words = Words { words: HalfClose::WORDS, refused: &[] };
 static TRACEPARENT: Words = Words { words: Traceparent::WORDS, refused: &[] };
@@ -26,6 +27,13 @@ pub(super) static HTTP: Table = Table {
                  then the highest `priority`, then the most exact host. \
                  \"radixtree_uri_with_parameter\": likewise, and `:name` in a path stands for any \
                  segment, `*name` at its end for the rest.",
+        ),
+        with(
+            "wrong_method_status",
+            Kind::Int(404, 405),
+            Fallback::Int(405),
+            "What a request is answered with whose host and path have a route, but not for its method: 405 with \
+                 `Allow` (RFC 9110), or 404 as in APISIX.",
         ),
         duration(
             "client_header_timeout",
@@ -152,7 +160,16 @@ pub(super) static HTTP: Table = Table {
             "nobody",
             "Addresses or ranges (\"10.0.0.0/8\") of clients whose `X-Forwarded-Proto`, `-Host`, \
                  `-Port` and `Forwarded` are kept. The client is whoever connects, or the address \
-                 in its PROXY protocol header.",
+                 in its PROXY protocol header. Where some are listed, the `X-Forwarded-For` of all others is \
+                 dropped, and begins anew.",
+        ),
+        with(
+            "forwarded_host",
+            Kind::Word(&FORWARDED_HOST),
+            Fallback::Text("host"),
+            "What `X-Forwarded-Host` and `-Port` hold. \"host\": the name that was routed by, without a port, and the \
+                 port of the listener. \"http_host\": the host as the client wrote it, with the port that it \
+                 named, and that port if there is one.",
         ),
         REAL_IP,
         optional(

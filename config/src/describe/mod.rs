@@ -28,6 +28,7 @@ mod route_client;
 mod shaping;
 mod ssl_client;
 mod ssl_defaults;
+mod stores;
 mod tables;
 mod versions_and_groups;
 

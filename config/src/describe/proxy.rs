@@ -172,7 +172,7 @@ static POOL: Table = Table {
     refused: &[],
 };
 
-static TLS: Table = Table {
+pub(super) static TLS: Table = Table {
     name: "upstreams.tls",
     doc: "TLS to the nodes.",
     keys: &[

@@ -53,6 +53,24 @@ pub(crate) const IN_ROOT: &[Refused] = &[
     never("stream_routes", "only HTTP is proxied"),
 ];
 
+/// Of `policy` of a store.
+pub(super) const SENTINEL: &[Refused] =
+    &[never("redis-sentinel", "name the server that writes, and change it by a reload")];
+
+const NOT_SHARED: &str = "only `limits.requests` can be counted in a store: gateways exchange counts every \
+                          `sync_interval`, and what this limit counts changes within milliseconds";
+
+/// Of `limits.rate` and `limits.connections`.
+pub(super) const IN_LOCAL_LIMITS: &[Refused] = &[
+    never("allow_degradation", NOT_SHARED),
+    never("policy", NOT_SHARED),
+    never("store", NOT_SHARED),
+];
+
+/// Of `limits.requests`.
+pub(super) const IN_REQUESTS: &[Refused] =
+    &[never("policy", "name a `[[stores]]` with `store`, whose `policy` says what it is")];
+
 const LINGERING: &str = "a client that has its answer early is always read from for a while; \
                          `lingering_time` says how long";
 

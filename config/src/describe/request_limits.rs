@@ -1,6 +1,7 @@
 //! The keys of `limits`: how many requests of one key go on.
 
 use crate::describe::key::{Fallback, Key, Kind, Table, Words, flag, optional, required, with};
+use crate::describe::refused::{IN_LOCAL_LIMITS, IN_REQUESTS};
 use crate::model::WindowType;
 use crate::words::Word;
 
@@ -71,6 +72,23 @@ const GROUP: Key = optional(
     "Entries of one kind with the same group count together. They must say the same.",
 );
 
+/// A number that requests say.
+const fn from(name: &'static str, doc: &'static str) -> Key {
+    optional(name, Kind::Template, "the number of the file", doc)
+}
+
+const COUNT_FROM: Key = from(
+    "count_from",
+    "What says `count` for a request, as \"$http_x_count\" (request-limits.md).",
+);
+const WINDOW_FROM: Key =
+    from("window_from", "What says the seconds of `window` for a request, as \"$http_x_window\".");
+const RATE_FROM: Key = from("rate_from", "What says `rate` for a request, as \"$http_x_rate\".");
+const BURST_FROM: Key =
+    from("burst_from", "What says `burst` for a request, as \"$http_x_burst\".");
+const CONNECTIONS_FROM: Key =
+    from("connections_from", "What says `connections` for a request, as \"$http_x_connections\".");
+
 static WINDOW_TYPES: Words = Words { words: WindowType::WORDS, refused: &[] };
 
 static REQUESTS: Table = Table {
@@ -78,7 +96,9 @@ static REQUESTS: Table = Table {
     doc: "So many requests within a window of time.",
     keys: &[
         required("count", Kind::Int(1, COUNT_MAX), "How many."),
+        COUNT_FROM,
         required("window", Kind::Seconds, "How long the window is."),
+        WINDOW_FROM,
         with(
             "window_type",
             Kind::Word(&WINDOW_TYPES),
@@ -97,8 +117,20 @@ static REQUESTS: Table = Table {
                  and those that refuse `Retry-After`.",
         ),
         GROUP,
+        optional(
+            "store",
+            Kind::Id,
+            "each gateway counts for itself",
+            "The id of a `[[stores]]`: all gateways count together what has the same `group`, which \
+                 must be given.",
+        ),
+        flag(
+            "allow_degradation",
+            false,
+            "Without its store the gateway goes on counting by itself. Otherwise it answers 503.",
+        ),
     ],
-    refused: &[],
+    refused: IN_REQUESTS,
 };
 
 static RATE: Table = Table {
@@ -110,19 +142,21 @@ static RATE: Table = Table {
             Kind::Decimal(1, 1_000_000_000_000),
             "Requests per second; 0.1 is 6 per minute.",
         ),
+        RATE_FROM,
         with(
             "burst",
             Kind::Decimal(0, 1_000_000_000_000),
             Fallback::Int(0),
             "So many may come ahead of their time. They are held back until it is there.",
         ),
+        BURST_FROM,
         flag("nodelay", false, "Those ahead of their time are sent on at once."),
         KEY,
         STATUS,
         MESSAGE,
         GROUP,
     ],
-    refused: &[],
+    refused: IN_LOCAL_LIMITS,
 };
 
 static CONNECTIONS: Table = Table {
@@ -130,12 +164,14 @@ static CONNECTIONS: Table = Table {
     doc: "So many requests at one time, upgraded connections among them.",
     keys: &[
         required("connections", Kind::Int(1, CONNECTIONS_MAX), "How many."),
+        CONNECTIONS_FROM,
         with(
             "burst",
             Kind::Int(0, CONNECTIONS_MAX),
             Fallback::Int(0),
             "So many more are held back for `delay`, and then sent on.",
         ),
+        BURST_FROM,
         optional(
             "delay",
             Kind::Seconds,
@@ -152,5 +188,5 @@ static CONNECTIONS: Table = Table {
         MESSAGE,
         GROUP,
     ],
-    refused: &[],
+    refused: IN_LOCAL_LIMITS,
 };

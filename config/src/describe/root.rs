@@ -6,6 +6,7 @@ use crate::describe::observe::{ADMIN, METRICS};
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::refused;
 use crate::describe::ssl_defaults::SSL_DEFAULTS;
+use crate::describe::stores::STORES;
 use crate::describe::tables::{IDENTITY_HEADERS, LISTEN, LOG, RUNTIME, SSLS};
 
 /// The whole file.
@@ -40,6 +41,12 @@ pub(crate) static ROOT: Table = Table {
                  `-`), and then set from the connection. A header with an empty value is not sent.",
         ),
         optional("upstreams", Kind::Tables(&UPSTREAMS), "none", "Where requests can go."),
+        optional(
+            "stores",
+            Kind::Tables(&STORES),
+            "none",
+            "Where gateways count requests together (request-limits.md).",
+        ),
         optional(
             "services",
             Kind::Tables(&SERVICES),

@@ -271,6 +271,12 @@ static CORS_TABLE: Table = Table {
             false,
             "Cookies and client certificates go along. No `*` may stand beside it.",
         ),
+        flag(
+            "answer_options",
+            false,
+            "Every OPTIONS is answered with 200 and no body, as APISIX does; not only preflights, which are those with \
+                 `Origin` and `Access-Control-Request-Method`.",
+        ),
         optional(
             "timing_allow_origins",
             Kind::Text,

@@ -10,6 +10,7 @@ use crate::words::Word;
 pub(super) fn dump_http(out: &mut Writer, http: &Http) {
     out.header("[http]");
     out.text_line("router", http.router.word());
+    out.line("wrong_method_status", http.wrong_method_status);
     out.text_line("client_header_timeout", &duration_text(http.client_header_timeout));
     out.text_line("client_body_timeout", &duration_text(http.client_body_timeout));
     out.text_line("send_timeout", &duration_text(http.send_timeout));
@@ -32,6 +33,9 @@ pub(super) fn dump_http(out: &mut Writer, http: &Http) {
     out.text_line("via", http.via.as_deref().unwrap_or("off"));
     out.text_line("expect", http.expect.word());
     out.line("forwarded_headers", http.forwarded.enabled);
+    if http.forwarded.enabled {
+        out.text_line("forwarded_host", http.forwarded.host.word());
+    }
     if !http.forwarded.trusted.is_empty() {
         let trusted = http.forwarded.trusted.iter().map(ToString::to_string);
         out.line("trusted_addresses", list(trusted));

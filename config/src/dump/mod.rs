@@ -15,7 +15,9 @@ mod resolver;
 mod retry;
 mod shaping;
 mod split;
+mod stores;
 mod tls_choices;
+mod trust;
 mod writer;
 
 use toml::Value;
@@ -24,20 +26,20 @@ use self::balance::{dump_balance, node_table};
 use self::resolver::dump_resolver;
 use self::retry::{dump_retry, timeout_table};
 use self::tls_choices::{dump_ciphers, dump_groups, dump_versions};
+use self::trust::{
+    REDACTED, dump_password_file, dump_revocation, dump_upstream_tls, key_text, pem_text,
+};
 use self::writer::{Writer, file_text, list, plain, quoted_key, template_text, text};
 use crate::model::{
     AccessFormat, ClientAuth, ClientLists, ClientRule, Config, HeaderOps, HeaderValue,
-    KeepalivePool, KeyPair, Listen, LogTarget, OwnFormat, PassHost, Pem, PemSource, Pin,
-    ProxyProtocol, Revocation, Route, Satisfy, Server, Upstream, UpstreamCa, UpstreamTls, Xfcc,
+    KeepalivePool, Listen, LogTarget, OwnFormat, PassHost, ProxyProtocol, Route, Satisfy, Server,
+    Upstream, Xfcc,
 };
 use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
 use crate::uri_pattern::uri_pattern_text;
-use crate::values::{duration_text, sha256_base64_text, sha256_hex_text, size_text};
+use crate::values::{duration_text, size_text};
 use crate::words::Word;
-
-/// What stands where a secret was.
-const REDACTED: &str = "<redacted>";
 
 impl Config {
     /// The effective configuration as a file.
@@ -66,6 +68,7 @@ impl Config {
         for upstream in &self.upstreams {
             dump_upstream(&mut out, upstream);
         }
+        self.stores.iter().for_each(|store| stores::dump_store(&mut out, store));
         let prefixes = self.dump_services(&mut out);
         for route in &self.routes {
             self.dump_route(&mut out, route, &prefixes);
@@ -284,12 +287,6 @@ fn dump_server(out: &mut Writer, server: &Server) {
     }
 }
 
-fn dump_password_file(out: &mut Writer, pair: Option<&KeyPair>) {
-    if let Some(file) = pair.and_then(|pair| pair.password_file.as_ref()) {
-        out.text_line("password_file", &file_text(file));
-    }
-}
-
 fn dump_client(out: &mut Writer, client: &ClientAuth) {
     out.header("[ssls.client]");
     if !client.ca.is_empty() {
@@ -342,7 +339,7 @@ fn dump_upstream(out: &mut Writer, upstream: &Upstream) {
     }
     checks::dump_checks(out, &upstream.checks);
     if let Some(tls) = &upstream.tls {
-        dump_upstream_tls(out, tls);
+        dump_upstream_tls(out, "[upstreams.tls]", tls);
     }
 }
 
@@ -351,46 +348,6 @@ fn pool_table(pool: &KeepalivePool) -> String {
     let KeepalivePool { size, requests, min_idle, .. } = pool;
     let first = format!("size = {size}, idle_timeout = {idle}, requests = {requests}");
     format!("{{ {first}, max_age = {age}, min_idle = {min_idle} }}")
-}
-
-fn dump_upstream_tls(out: &mut Writer, tls: &UpstreamTls) {
-    out.header("[upstreams.tls]");
-    dump_password_file(out, tls.client.as_ref());
-    if let Some(KeyPair { cert, key, .. }) = &tls.client {
-        out.text_line("client_cert", &pem_text(cert));
-        out.text_line("client_key", &key_text(key));
-    }
-    match &tls.ca {
-        None => {}
-        Some(UpstreamCa::System) => out.text_line("ca", "system"),
-        Some(UpstreamCa::Files(files)) => out.line("ca", list(files.iter().map(pem_text))),
-    }
-    out.text_line("verify", tls.verify.word());
-    dump_revocation(out, tls.revocation.as_ref());
-    if !tls.pins.is_empty() {
-        out.line("pins", list(tls.pins.iter().map(pin_text)));
-    }
-    if let Some(name) = &tls.server_name {
-        out.text_line("server_name", name);
-    }
-    dump_versions(out, tls.protocols);
-    dump_groups(out, &tls.groups);
-    dump_ciphers(out, &tls.ciphers);
-}
-
-fn dump_revocation(out: &mut Writer, revocation: Option<&Revocation>) {
-    if let Some(revocation) = revocation {
-        out.line("crl", list(revocation.crls.iter().map(pem_text)));
-        out.text_line("crl_expired", revocation.expired.word());
-        out.text_line("crl_missing", revocation.missing.word());
-    }
-}
-
-fn pin_text(pin: &Pin) -> String {
-    match pin {
-        Pin::Spki(digest) => format!("spki-sha256:{}", sha256_base64_text(digest)),
-        Pin::Certificate(digest) => format!("sha256:{}", sha256_hex_text(digest)),
-    }
 }
 
 fn dump_headers(out: &mut Writer, ops: &HeaderOps) {
@@ -434,19 +391,5 @@ fn target_text(target: &LogTarget) -> String {
         LogTarget::Stderr => "stderr".to_owned(),
         LogTarget::Stdout => "stdout".to_owned(),
         LogTarget::File(path) => path.display().to_string(),
-    }
-}
-
-fn pem_text(pem: &Pem) -> String {
-    match &pem.source {
-        PemSource::Inline(inline) => inline.clone(),
-        PemSource::Path(path) => path.display().to_string(),
-    }
-}
-
-fn key_text(pem: &Pem) -> String {
-    match &pem.source {
-        PemSource::Path(path) if pem.shown.is_none() => path.display().to_string(),
-        _ => REDACTED.to_owned(),
     }
 }

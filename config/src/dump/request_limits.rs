@@ -1,7 +1,7 @@
 //! `limits`, as TOML.
 
 use super::writer::{Writer, template_text, text};
-use crate::model::{LimitKind, LimitRule, RequestLimit};
+use crate::model::{LimitKind, LimitNumber, LimitNumberKey, LimitRule, RequestLimit};
 use crate::values::{duration_text, thousandths_text};
 use crate::words::Word;
 
@@ -30,7 +30,8 @@ fn entry(limit: &RequestLimit) -> String {
         ],
         LimitRule::Connections(rule) => {
             let mut keys = vec![format!("connections = {}", rule.connections)];
-            if rule.burst > 0 {
+            let says_burst = |number: &LimitNumber| number.key == LimitNumberKey::Burst;
+            if rule.burst > 0 || limit.numbers.iter().any(says_burst) {
                 keys.push(format!("burst = {}", rule.burst));
                 keys.push(format!("delay = {}", text(&duration_text(rule.delay))));
                 keys.push(format!("only_use_default_delay = {}", rule.only_use_default_delay));
@@ -38,9 +39,19 @@ fn entry(limit: &RequestLimit) -> String {
             keys
         }
     };
+    keys.extend(
+        limit
+            .numbers
+            .iter()
+            .map(|number| format!("{}_from = {}", number.key.word(), template_text(&number.from))),
+    );
     keys.push(format!("key = {}", template_text(&limit.key)));
     keys.push(format!("status = {}", limit.status));
     keys.extend(limit.message.as_ref().map(|message| format!("message = {}", text(message))));
     keys.extend(limit.group.as_ref().map(|group| format!("group = {}", text(group))));
+    if let Some(store) = &limit.store {
+        keys.push(format!("store = {}", text(&store.id)));
+        keys.push(format!("allow_degradation = {}", store.allow_degradation));
+    }
     format!("{{ {} }}", keys.join(", "))
 }

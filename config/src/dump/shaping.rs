@@ -120,6 +120,7 @@ pub(super) fn dump_cors(out: &mut Writer, cors: &Cors) {
     );
     keys.push(format!("max_age = {}", cors.max_age));
     keys.push(format!("allow_credential = {}", cors.allow_credential));
+    keys.push(format!("answer_options = {}", cors.answer_options));
     keys.extend(
         cors.timing_allow_origins.iter().flat_map(|timing| origins("timing_allow_origins", timing)),
     );

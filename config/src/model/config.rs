@@ -13,6 +13,7 @@ use super::route::Route;
 use super::runtime::Runtime;
 use super::shaping::BodyFile;
 use super::ssl::{ClientAuth, Server};
+use super::stores::Store;
 use super::upstream::{Upstream, UpstreamCa};
 
 /// One whole configuration file.
@@ -44,6 +45,8 @@ pub struct Config {
     pub body_files: Vec<BodyFile>,
     /// `[[upstreams]]`, and after them the inline ones of services and routes.
     pub upstreams: Vec<Upstream>,
+    /// `[[stores]]`: where gateways count requests together.
+    pub stores: Vec<Store>,
     /// `[[routes]]`, each merged with its service and the global rules.
     pub routes: Vec<Route>,
 }
@@ -64,7 +67,9 @@ impl Config {
             let lists = client.revocation.iter().flat_map(|lists| &lists.crls);
             files.extend(lists.filter_map(Pem::file));
         }
-        for tls in self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref()) {
+        let stores = self.stores.iter().filter_map(|store| store.tls.as_ref());
+        let upstreams = self.upstreams.iter().filter_map(|upstream| upstream.tls.as_ref());
+        for tls in upstreams.chain(stores) {
             tls.client.iter().for_each(|pair| files.extend(pair.files()));
             if let Some(UpstreamCa::Files(pems)) = &tls.ca {
                 files.extend(pems.iter().filter_map(Pem::file));

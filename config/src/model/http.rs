@@ -15,6 +15,8 @@ use super::real_ip::RealIp;
 pub struct Http {
     /// In which order routes are looked for.
     pub router: Router,
+    /// What is said where only the method does not fit a route: 405, or 404 as in APISIX.
+    pub wrong_method_status: u16,
     /// From the first byte of a head to its end.
     pub client_header_timeout: Duration,
     /// Between two reads of a request body.
@@ -109,6 +111,19 @@ pub struct Forwarded {
     pub enabled: bool,
     /// Peers whose word on them is taken.
     pub trusted: Vec<IpNet>,
+    /// Which host upstreams are told.
+    pub host: ForwardedHost,
+}
+
+/// `http.forwarded_host`: what `X-Forwarded-Host` and `-Port` hold, in nginx's words.
+#[derive(Clone, Copy, Debug, Default, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum ForwardedHost {
+    /// The host that was routed by, without its port; and the listener's port.
+    #[default]
+    Host,
+    /// The host as the client wrote it, with the port that it named; and that port, or the listener's.
+    HttpHost,
 }
 
 impl Forwarded {

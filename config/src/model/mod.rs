@@ -32,6 +32,7 @@ mod runtime;
 mod shaping;
 mod split;
 mod ssl;
+mod stores;
 mod trust;
 mod upstream;
 
@@ -53,7 +54,7 @@ pub use config::Config;
 pub use demand::{AddressDemand, AddressList, RefuseRule, Satisfy};
 pub use files::{FileAt, KeyPair, Pem, PemSource};
 pub use header_ops::{HeaderOps, HeaderValue};
-pub use http::{Expect, Forwarded, HalfClose, Http, Router};
+pub use http::{Expect, Forwarded, ForwardedHost, HalfClose, Http, Router};
 pub use limits::{QueueStatus, UpstreamQueue};
 pub use listen::{Listen, ListenAddress, MtlsRoutes};
 pub use log::{AccessFormat, AccessLog, ErrorFormat, Level, Log, LogEscape, LogTarget, OwnFormat};
@@ -63,7 +64,8 @@ pub use patterns::{HostPattern, ParamPath, PathPiece, UriPattern};
 pub use real_ip::{RealIp, RealIpSource};
 pub use request_id::{IdAlgorithm, IdRange, RequestIdRule};
 pub use request_limits::{
-    BucketRule, ConcurrencyRule, LimitKind, LimitRule, RequestLimit, WindowRule, WindowType,
+    BucketRule, ConcurrencyRule, LimitKind, LimitNumber, LimitNumberKey, LimitRule, RequestLimit,
+    WindowRule, WindowType,
 };
 pub use retry::{RetryBudget, RetryCause, RetryOn, RetryPolicy};
 pub use route::Route;
@@ -76,6 +78,7 @@ pub use split::{SplitRule, SplitShare};
 pub use ssl::{
     ClientAuth, ClientEku, ClientVerify, KeyExchangeGroup, OnRevoke, Protocols, Reject, Server,
 };
+pub use stores::{LimitStore, Password, Store, StoreNode, StorePolicy};
 pub use trust::{CrlExpired, CrlMissing, Pin, Revocation};
 pub use upstream::{
     HttpReuse, KeepalivePool, Node, NodeAddress, PassHost, ProxyProtocol, ProxyTlv, Scheme,

@@ -142,6 +142,8 @@ pub struct Cors {
     pub allow_credential: bool,
     /// Which origins get `Timing-Allow-Origin`; `None` for none.
     pub timing_allow_origins: Option<CorsOrigins>,
+    /// `answer_options`: no OPTIONS is forwarded, be it a preflight or not.
+    pub answer_options: bool,
 }
 
 /// Origins, as `cors` names them.

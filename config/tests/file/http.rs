@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ferrule_config::model::{Expect, HalfClose, Http};
+use ferrule_config::model::{Expect, ForwardedHost, HalfClose, Http};
 use ferrule_config::{Config, read_text};
 
 const REST: &str = "listen = [{ address = '0.0.0.0:80' }]\n";
@@ -31,6 +31,7 @@ fn what_nobody_writes_is_safe() {
     assert!(!http.server_tokens);
     assert_eq!((http.via, http.expect), (None, Expect::Answer));
     assert!(http.forwarded.enabled && http.forwarded.trusted.is_empty());
+    assert_eq!((http.forwarded.host, http.wrong_method_status), (ForwardedHost::Host, 405));
     let seconds = (http.lingering_time.as_secs(), http.lingering_timeout.as_secs());
     assert_eq!((seconds, http.client_half_close), ((30, 5), HalfClose::Abort));
 }
@@ -57,9 +58,11 @@ fn keys_become_values() {
     let http = http(
         "http = { lingering_time = '2m', lingering_timeout = '500ms', client_half_close = 'serve', \
          server_tokens = true, via = 'edge-1', expect = 'forward', \
-         trusted_addresses = ['10.0.0.0/8', '192.0.2.1', 'fd00::/8'] }",
+         trusted_addresses = ['10.0.0.0/8', '192.0.2.1', 'fd00::/8'], forwarded_host = 'http_host', \
+         wrong_method_status = 404 }",
     );
     assert!(http.server_tokens);
+    assert_eq!((http.forwarded.host, http.wrong_method_status), (ForwardedHost::HttpHost, 404));
     let millis = (http.lingering_time.as_millis(), http.lingering_timeout.as_millis());
     assert_eq!((millis, http.client_half_close), ((120_000, 500), HalfClose::Serve));
     assert_eq!((http.via.as_deref(), http.expect), (Some("edge-1"), Expect::Forward));
@@ -102,6 +105,13 @@ fn every_mistake_is_told_by_field() {
             "http.trusted_addresses",
             "means nothing without `forwarded_headers`",
         ),
+        (
+            "http = { forwarded_headers = false, forwarded_host = 'host' }",
+            "http.forwarded_host",
+            "means nothing without `forwarded_headers`",
+        ),
+        ("http.forwarded_host = '$http_host'", "http.forwarded_host", "not known here"),
+        ("http.wrong_method_status = 403", "http.wrong_method_status", "out of range"),
         ("http.server_tokens = 'off'", "http.server_tokens", "a string"),
     ] {
         let found = read(&format!("{REST}{line}\n{ROUTE}")).unwrap_err();

@@ -22,6 +22,7 @@ mod secrets;
 mod shaping;
 mod split;
 mod ssl_defaults;
+mod stores;
 mod terms;
 mod trust;
 mod watching;

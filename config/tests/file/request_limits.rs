@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use ferrule_config::model::{LimitKind, LimitRule, RequestLimit, WindowType};
+use ferrule_config::model::{LimitKind, LimitNumberKey, LimitRule, RequestLimit, WindowType};
 use ferrule_config::{Draft, read_text};
 
 #[expect(clippy::unwrap_used, reason = "a test ends where this fails")]
@@ -106,7 +106,7 @@ fn limits_that_make_no_sense_are_told() {
         (
             "limits.requests = { count = 1, window = 60, key = '$host', policy = 'redis' }",
             "policy",
-            "unknown",
+            "`[[stores]]`",
         ),
         (
             "limits.requests = { count = 1, window = 60, key = '$host', group = ' ' }",
@@ -138,6 +138,116 @@ fn limits_that_make_no_sense_are_told() {
         let problems = draft("", "", keys).problems.to_string();
         let told = problems.contains(message) && problems.contains(field);
         assert!(told, "{keys}: {problems}");
+    }
+}
+
+/// Numbers that requests say stand beside those that hold otherwise, and come from what is known by then.
+#[test]
+fn numbers_may_come_from_requests() {
+    let title = "$ssl_client_s_dn_title";
+    let lines = [
+        format!(
+            "limits.requests = {{ count = 2, count_from = '{title}', window = 60, window_from = '{title}', key = '$host' }}"
+        ),
+        format!(
+            "limits.rate = {{ rate = 1, rate_from = '{title}', burst_from = '{title}', key = '$host' }}"
+        ),
+        format!(
+            "limits.connections = {{ connections = 1, connections_from = '{title}', burst_from = '{title}', delay = 1, key = '$host' }}"
+        ),
+    ];
+    let found = whole("", "", &lines.join("\n"));
+    let keys = limits(&found, 0).iter().flat_map(|limit| limit.numbers.iter().map(|one| one.key));
+    let wanted = [
+        LimitNumberKey::Connections,
+        LimitNumberKey::Burst,
+        LimitNumberKey::Count,
+        LimitNumberKey::Window,
+        LimitNumberKey::Rate,
+        LimitNumberKey::Burst,
+    ];
+    assert_eq!(keys.collect::<Vec<_>>(), wanted);
+    let dump = found.config.dump();
+    let again = read_text(Path::new("/etc/ferrule.toml"), dump.clone(), &|_| None).unwrap();
+    for (one, other) in limits(&found, 0).iter().zip(limits(&again, 0)) {
+        assert!(one.says_the_same(other), "{dump}");
+    }
+    let plain = whole("", "", COUNT);
+    assert!(!limits(&plain, 0)[0].says_the_same(&limits(&found, 0)[1]));
+    for (keys, message) in [
+        (
+            "limits.requests = { count_from = '$http_a', window = 60, key = '$host' }",
+            "`count` is missing",
+        ),
+        (
+            "limits.requests = { count = 1, count_from = '5', window = 60, key = '$host' }",
+            "no variable",
+        ),
+        (
+            "limits.requests = { count = 1, count_from = '$status', window = 60, key = '$host' }",
+            "not known",
+        ),
+        (
+            "limits.connections = { connections = 1, burst_from = '$http_a', key = '$host' }",
+            "needs `delay`",
+        ),
+        ("limits.rate = { rate = 1, count_from = '$http_a', key = '$host' }", "unknown"),
+    ] {
+        let told = draft("", "", keys).problems.to_string();
+        assert!(told.contains(message), "{keys}: {told}");
+    }
+    let chosen =
+        "limits.requests = { count = 1, count_from = '$http_a', window = 60, key = '$host' }";
+    let found = draft("", "", chosen);
+    let told = found.problems.warnings().any(|one| one.message.contains("chooses his own limit"));
+    assert!(told, "{}", found.problems);
+}
+
+const KEYS: [LimitNumberKey; 5] = [
+    LimitNumberKey::Count,
+    LimitNumberKey::Window,
+    LimitNumberKey::Rate,
+    LimitNumberKey::Connections,
+    LimitNumberKey::Burst,
+];
+
+/// Each number keeps the range that it has in the file.
+#[test]
+fn a_rule_takes_numbers_of_its_range() {
+    let draft = whole("", "", &[COUNT, RATE, CONN].join("\n"));
+    let rules: Vec<_> = limits(&draft, 0).iter().map(|limit| limit.rule).collect();
+    for rule in rules {
+        for key in KEYS {
+            let (min, max) = match (rule, key) {
+                (LimitRule::Requests(_), LimitNumberKey::Count | LimitNumberKey::Window) => {
+                    (1, 1_000_000_000)
+                }
+                (LimitRule::Rate(_), LimitNumberKey::Rate) => (1, 1_000_000_000_000),
+                (LimitRule::Rate(_), LimitNumberKey::Burst) => (0, 1_000_000_000_000),
+                (LimitRule::Connections(_), LimitNumberKey::Connections) => (1, 1_000_000),
+                (LimitRule::Connections(_), LimitNumberKey::Burst) => (0, 1_000_000),
+                _ => (u64::MAX, 0),
+            };
+            for number in [
+                0,
+                1,
+                2,
+                1_000_000,
+                1_000_001,
+                1_000_000_000,
+                1_000_000_001,
+                1_000_000_000_000,
+                1_000_000_000_001,
+                u64::MAX,
+            ] {
+                let taken = rule.with_number(key, number);
+                assert_eq!(
+                    taken.is_some(),
+                    (min..=max).contains(&number),
+                    "{rule:?} {key:?} {number}"
+                );
+            }
+        }
     }
 }
 

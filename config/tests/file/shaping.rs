@@ -278,3 +278,37 @@ fn a_response_and_cors_that_make_no_sense_are_told() {
     assert!(dump.contains("allow_origins_by_regex = [\"a$\"]"), "{dump}");
     assert!(dump.contains("add = { A = \"${status}\" }, remove = [\"B\"]"), "{dump}");
 }
+
+/// Groups of a rewrite are known to headers and keys alone, once the request is rewritten.
+#[test]
+fn groups_of_a_rewrite_have_their_places() {
+    let own = "rewrite.regex_uri = ['^/(?P<id>.*)$', '/$id']\nheaders.set = { A = '$rewrite_1 $rewrite_id' }\n";
+    let found = draft("", own).unwrap();
+    assert!(found.problems.is_empty(), "{}", found.problems);
+    assert!(dumped(&found).contains("\"${rewrite_1} ${rewrite_id}\""));
+    for (keys, message) in [
+        ("vars = [['rewrite_1', '==', 'a']]\n", "before the request is rewritten"),
+        ("rewrite.regex_uri = ['^/(.*)$', '/$rewrite_1']\n", "is for what comes later"),
+        ("rewrite.uri = '/$rewrite_1'\n", "is for what comes later"),
+        ("headers.set = { A = '$rewrite_' }\n", "there is no variable"),
+    ] {
+        let told = draft("", keys).map_or_else(|problems| problems, |draft| draft.problems);
+        assert!(told.to_string().contains(message), "{keys}: {told}");
+    }
+}
+
+/// What is known only when a response is over has no place in its head, nor in a condition.
+#[test]
+fn late_values_are_no_fields_of_responses() {
+    let late = [
+        ("headers.set = { A = '$upstream_response_time' }", ".headers.set.A", "access log"),
+        ("vars = [['upstream_addr', '==', '1']], status = 200", ".vars", "not known"),
+    ];
+    refused("response", &late);
+    refused("cors", &[("answer_options = 1", ".answer_options", "an integer")]);
+    let own = "response.headers.set = { A = '$upstream_addr' }\ncors.answer_options = true\n";
+    let dump = dumped(&draft("", own).unwrap());
+    for line in ["set = { A = \"${upstream_addr}\" }", "answer_options = true"] {
+        assert!(dump.contains(line), "{dump}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The control threads, written with std alone, but for the one that asks
 //! upstream nodes whether they work (`checks`). One supervises the cores and handles signals, one reads
-//! files, and others resolve names, write logs and serve the endpoints.
+//! files, and others resolve names, write logs and serve the
+//! endpoints; each store has one that exchanges counts with it.
 //!
 //! Code here may reach a data core only through its [`CoreLink`](crate::setup::CoreLink). No core ever waits
 //! for these threads: a name that takes ten seconds to resolve, or a full disk, delays only them.
@@ -13,6 +14,8 @@ pub mod logs;
 
 pub mod checks;
 pub mod names;
+/// Counts that gateways exchange.
+mod stores;
 
 pub mod state;
 

@@ -5,8 +5,7 @@
 
 use core::ops::Range;
 
-use super::trailers;
-use crate::plan::IdentityHeaders;
+use super::trailers::{self, TrailerRules};
 use crate::wire::body::BodyReader;
 use crate::wire::error::WireError;
 use crate::wire::framing::BodyLength;
@@ -80,8 +79,8 @@ pub struct Flow<'a> {
     bytes_in: u64,
     /// Bytes to go out, data and framing.
     bytes_out: u64,
-    /// Trailers pass, but for these names.
-    trailers: Option<&'a IdentityHeaders>,
+    /// Which trailers pass; `None`: none of them.
+    trailers: Option<TrailerRules<'a>>,
     /// What has come of the trailer section; bounded by the reader, and untouched where they do not
     /// pass.
     section: Vec<u8>,
@@ -135,7 +134,7 @@ impl<'a> Flow<'a> {
     /// Its trailers pass, but for those that never do; only [`Self::copy`] hands them on, and only
     /// in chunks.
     #[must_use]
-    pub fn with_trailers(self, trailers: Option<&'a IdentityHeaders>) -> Self {
+    pub fn with_trailers(self, trailers: Option<TrailerRules<'a>>) -> Self {
         Self { trailers, ..self }
     }
 
@@ -216,13 +215,13 @@ impl<'a> Flow<'a> {
 
     /// Puts the trailers before the empty line that ends the body.
     fn append_trailers(&mut self, out: &mut Vec<u8>) {
-        let Some(identity) = self.trailers.filter(|_| self.framing == Framing::Chunked) else {
+        let Some(rules) = self.trailers.filter(|_| self.framing == Framing::Chunked) else {
             return;
         };
         debug_assert!(out.ends_with(write::LAST_CHUNK));
         let before = out.len();
         out.truncate(before.saturating_sub(write::CRLF.len()));
-        trailers::render(&self.section, identity, out);
+        trailers::render(&self.section, rules, out);
         out.extend_from_slice(write::CRLF);
         self.count(0, out.len().saturating_sub(before));
     }

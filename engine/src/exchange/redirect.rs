@@ -32,7 +32,7 @@ pub fn redirect(
             (uri, redirect.status)
         }
         RedirectPlanTarget::Rules(rules) => {
-            match append_by_rules(rules, facts, redirect.escapes, memory, location) {
+            match append_by_rules(rules, facts, redirect.escapes, memory, None, location) {
                 Some(uri) => (uri, redirect.status),
                 None => return Ok(None),
             }

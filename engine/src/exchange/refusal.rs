@@ -52,6 +52,10 @@ pub enum Refusal {
     BodyTooLarge,
     /// A limit of requests is reached; answered with this status.
     Limited(LimitKind, u16),
+    /// The request says a number of a limit, and that is none or out of its range.
+    LimitNumber,
+    /// The store that a limit is counted in is away, and the limit may not be counted without.
+    LimitStoreAway,
     /// The head outgrew its bound by what was added to it.
     HeadOverflow,
     /// What a rewrite or redirect makes of the request's path is no path.
@@ -107,12 +111,12 @@ impl Refusal {
             Self::ExpectationFailed => 417,
             Self::MisdirectedRequest => 421,
             Self::HeadOverflow => 431,
-            Self::Internal => 500,
+            Self::Internal | Self::LimitNumber => 500,
             Self::UpstreamConnect
             | Self::UpstreamTls
             | Self::UpstreamLost
             | Self::BadResponse(_) => 502,
-            Self::Overloaded | Self::NoLiveNode => 503,
+            Self::Overloaded | Self::NoLiveNode | Self::LimitStoreAway => 503,
             Self::UpstreamTimeout | Self::TotalTimeout => 504,
             Self::RequestLoop => 508,
         }
@@ -163,6 +167,8 @@ impl Refusal {
             Self::Limited(LimitKind::Requests, _) => "request-limit",
             Self::Limited(LimitKind::Rate, _) => "rate-limit",
             Self::Limited(LimitKind::Connections, _) => "connection-limit",
+            Self::LimitNumber => "limit-number",
+            Self::LimitStoreAway => "limit-store-away",
             Self::HeadOverflow => "head-overflow",
             Self::UnusableUri => "unusable-uri",
             Self::Overloaded => "overloaded",
@@ -207,6 +213,8 @@ impl Refusal {
             | Self::MethodNotAllowed(_)
             | Self::ExpectationFailed
             | Self::Limited(..)
+            | Self::LimitNumber
+            | Self::LimitStoreAway
             | Self::HeadOverflow
             | Self::UnusableUri
             | Self::NoLiveNode
@@ -252,6 +260,8 @@ impl Refusal {
             | Self::ExpectationFailed
             | Self::BodyTooLarge
             | Self::Limited(..)
+            | Self::LimitNumber
+            | Self::LimitStoreAway
             | Self::HeadOverflow
             | Self::UnusableUri
             | Self::Overloaded

@@ -94,6 +94,8 @@ impl RefusalKind {
             Self::MethodNotAllowed => Refusal::MethodNotAllowed(MethodSet::ALL),
             Self::ExpectationFailed => Refusal::ExpectationFailed,
             Self::BodyTooLarge => Refusal::BodyTooLarge,
+            Self::LimitNumber => Refusal::LimitNumber,
+            Self::LimitStoreAway => Refusal::LimitStoreAway,
             Self::HeadOverflow => Refusal::HeadOverflow,
             Self::UnusableUri => Refusal::UnusableUri,
             Self::Overloaded => Refusal::Overloaded,

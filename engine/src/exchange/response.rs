@@ -9,8 +9,8 @@ use super::flow::Framing;
 use super::hop::Nominations;
 use super::keep_alive::KeepAliveHint;
 use super::response_fault::ResponseFault;
+use super::trailers::TrailerRules;
 use super::{binding, upgrade};
-use crate::plan::IdentityHeaders;
 use crate::plan::request_ids::RequestIdField;
 use crate::wire::error::WireError;
 use crate::wire::framing::{self, BodyLength};
@@ -42,7 +42,7 @@ pub struct PendingRequest<'a> {
     /// Was its expectation passed on, so that a 100 is the client's?
     pub continue_wanted: bool,
     /// The client takes trailers, but for those that never pass.
-    pub trailers: Option<&'a IdentityHeaders>,
+    pub trailers: Option<TrailerRules<'a>>,
     /// Our name in `Via`.
     pub via: Option<&'a str>,
     /// The field that holds the request's id.
@@ -397,7 +397,8 @@ mod tests {
     #[test]
     fn trailers_are_announced_and_pass_only_to_who_asked() {
         let identity = Plan::build(&config()).identity;
-        let pending = PendingRequest { trailers: Some(&identity), ..PENDING };
+        let rules = TrailerRules { identity: &identity, block: None };
+        let pending = PendingRequest { trailers: Some(rules), ..PENDING };
         let text = |connection: &str| {
             format!(
                 "HTTP/1.1 200 OK\r\nTrailer: X-Sum, Host,, content_length\r\nTrailer: b@d, Digest\r\n\

@@ -4,6 +4,7 @@
 //! rendered, changed. Nothing here knows a name: what may be changed is decided where the configuration is
 //! read, and framing is not among it.
 
+use crate::plan::names;
 use crate::wire::fields::{eq_ignore_case, is_token, is_value};
 use crate::wire::write;
 
@@ -17,6 +18,16 @@ pub struct ResponseBlock {
 }
 
 impl ResponseBlock {
+    /// Forgets all changes, and gives back what grew beyond this many bytes.
+    pub fn shrink_to(&mut self, bytes: usize) {
+        for grown in [&mut self.lines, &mut self.replaced] {
+            grown.clear();
+            if grown.capacity() > bytes {
+                grown.shrink_to(bytes);
+            }
+        }
+    }
+
     /// Forgets all changes.
     pub fn clear(&mut self) {
         self.lines.clear();
@@ -72,6 +83,15 @@ impl ResponseBlock {
 
     fn replaces(&self, name: &[u8]) -> bool {
         self.replaced.split(|byte| *byte == b'\n').any(|one| eq_ignore_case(one, name))
+    }
+
+    /// Do the lines of this name go, in whatever case and spelling a careless reader takes for it?
+    #[must_use]
+    pub fn replaces_respelt(&self, name: &[u8]) -> bool {
+        let folded = |byte: &u8| names::fold(*byte);
+        self.replaced
+            .split(|byte| *byte == b'\n')
+            .any(|one| !one.is_empty() && one.iter().map(folded).eq(name.iter().map(folded)))
     }
 
     /// Changes the head that begins at `start` and ends with its empty line, where `out` ends as well.

@@ -33,8 +33,8 @@ pub fn client_head(
     if let Some(name) = pending.via {
         via::append(name, response.version(), out);
     }
-    if let Some(identity) = pending.trailers.filter(|_| delivery.trailers) {
-        trailers::announce(response.fields(), identity, out);
+    if let Some(rules) = pending.trailers.filter(|_| delivery.trailers) {
+        trailers::announce(response.fields(), rules, out);
     }
     match delivery.to_client {
         Framing::Length(len) => write::content_length(len, out),

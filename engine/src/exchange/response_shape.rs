@@ -10,6 +10,7 @@ use super::flow::Framing;
 use super::response::{Delivery, PendingRequest};
 use super::response_block::ResponseBlock;
 use super::response_head::client_head;
+use super::trailers::TrailerRules;
 use crate::wire::framing::BodyLength;
 use crate::wire::head::Method;
 use crate::wire::view::ResponseView;
@@ -96,7 +97,8 @@ pub fn shaped_head(
         // The upstream's is untrue of it (RFC 9110, section 8.6).
         block.remove(b"Content-Length");
     }
-    client_head(response, &shaped, pending, out);
+    let trailers = pending.trailers.map(|rules| TrailerRules { block: Some(block), ..rules });
+    client_head(response, &shaped, &PendingRequest { trailers, ..*pending }, out);
     if status != delivery.status {
         put_status_line(status, start, out);
     }

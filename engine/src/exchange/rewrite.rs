@@ -93,6 +93,7 @@ pub fn upstream_head(
         &ForwardedRequest {
             fields: request.head.fields(),
             host: request.host,
+            authority: request.head.text(admission.authority),
             suppressed: route.headers.suppressed(),
         },
         out,
@@ -132,7 +133,7 @@ fn client_fields(
             || (respelt && !plan.http.underscores_in_headers && name.contains(&b'_'))
             || plan.identity.strips(name)
             || rules.drops(name)
-            || forwarded.drops(known)
+            || forwarded.drops(known, field.value())
             || (respelt && forwarded.drops_respelt(name))
             || (known == Known::MaxForwards && admission.max_forwards.is_some())
             || nominations.contain(name, known);

@@ -7,6 +7,7 @@
 use super::request::Admission;
 use super::route::method_readings;
 use super::scratch::Scratch;
+use crate::plan::captures::Captures;
 use crate::plan::reshape::RewritePlan;
 use crate::plan::uri_plan::{UriEscapes, UriMemory, append_by_rules, query};
 use crate::plan::{Facts, HostBuf, Plan, RouteId, Truth};
@@ -27,6 +28,8 @@ pub struct Rewritten {
     readings: Readings,
     /// The name in the host that is sent.
     host: HostBuf,
+    /// The groups of the expression that matched, as `$rewrite_NAME`.
+    pub groups: Captures,
     /// Memory that templates are rendered with.
     pub memory: UriMemory,
     /// Routes that have to be passed as well ([`permit`](super::permit())).
@@ -41,6 +44,7 @@ impl Rewritten {
         self.path.clear();
         self.readings.clear();
         self.demanding.clear();
+        self.groups.clear();
         // What asks about the server has no path, and is sent as it came.
         if admission.features.asks_the_server {
             return;
@@ -57,13 +61,16 @@ impl Rewritten {
         if !rewrite.changes_path() {
             return;
         }
-        let Self { target, memory, .. } = &mut *self;
+        let Self { target, memory, groups, .. } = &mut *self;
         let rendered = match &rewrite.uri {
             Some(uri) => {
                 uri.append(facts, UriEscapes::Keep, memory, target);
                 Some(uri)
             }
-            None => append_by_rules(&rewrite.rules, facts, UriEscapes::Keep, memory, target),
+            None => {
+                let rules = &rewrite.rules;
+                append_by_rules(rules, facts, UriEscapes::Keep, memory, Some(groups), target)
+            }
         };
         let Some(uri) = rendered else { return };
         one_slash(target);

@@ -49,7 +49,10 @@ pub(super) fn find_route(
             check_route(plan, connection, scope, &found)?;
             found.route
         }
-        LookupResult::MethodNotAllowed(methods) => return Err(Refusal::MethodNotAllowed(methods)),
+        LookupResult::MethodNotAllowed(methods) if plan.http.wrong_method_status == 405 => {
+            return Err(Refusal::MethodNotAllowed(methods));
+        }
+        LookupResult::MethodNotAllowed(_) => return Err(Refusal::RouteNotFound),
         LookupResult::NotFound if asks_the_server => return Err(Refusal::Options(MethodSet::ALL)),
         LookupResult::NotFound => return Err(Refusal::RouteNotFound),
     };

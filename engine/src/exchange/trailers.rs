@@ -5,6 +5,7 @@
 //! 9110, section 6.5.1), nor names that carry an identity. A recipient may merge trailers into the
 //! head; so names are compared as the most careless one would, in any case, and whatever is no letter or digit for `-`.
 
+use super::response_block::ResponseBlock;
 use crate::plan::IdentityHeaders;
 use crate::plan::names::Folded;
 use crate::wire::fields::{Known, is_token};
@@ -64,33 +65,47 @@ const NEVER: [&[u8]; 43] = [
 const NEVER_PREFIXES: [&[u8]; 5] =
     [b"access-control-", b"if-", b"proxy-", b"sec-", b"x-forwarded-"];
 
-/// May a client get a trailer of this name?
-#[must_use]
-pub fn passes(name: &[u8], identity: &IdentityHeaders) -> bool {
-    // Nothing that long is among the names; a trailer section is bounded as a whole.
-    let Some(folded) = Folded::of(name) else { return !identity.strips(name) };
-    let folded = folded.as_bytes();
-    NEVER.binary_search(&folded).is_err()
-        && !NEVER_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
-        && !identity.strips(name)
+/// Which trailers of one response may pass.
+#[derive(Clone, Copy, Debug)]
+pub struct TrailerRules<'a> {
+    /// The names that carry an identity.
+    pub identity: &'a IdentityHeaders,
+    /// What changes in the head: what was removed or replaced there does not come back behind the body.
+    pub block: Option<&'a ResponseBlock>,
+}
+
+impl TrailerRules<'_> {
+    /// May a client get a trailer of this name?
+    #[must_use]
+    pub fn pass(&self, name: &[u8]) -> bool {
+        if self.block.is_some_and(|block| block.replaces_respelt(name)) {
+            return false;
+        }
+        // Nothing that long is among the names; a trailer section is bounded as a whole.
+        let Some(folded) = Folded::of(name) else { return !self.identity.strips(name) };
+        let folded = folded.as_bytes();
+        NEVER.binary_search(&folded).is_err()
+            && !NEVER_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+            && !self.identity.strips(name)
+    }
 }
 
 /// Appends the lines of a section that may pass. One that is no section has none.
-pub fn render(section: &[u8], identity: &IdentityHeaders, out: &mut Vec<u8>) {
+pub fn render(section: &[u8], rules: TrailerRules<'_>, out: &mut Vec<u8>) {
     // Whoever has found it has bounded it.
     let limits = HeadLimits { head_bytes_max: u32::MAX, fields_max: u16::MAX };
     let Ok(trailers) = parse_trailers(section, limits) else { return };
-    for (name, value) in trailers.filter(|(name, _)| passes(name, identity)) {
+    for (name, value) in trailers.filter(|(name, _)| rules.pass(name)) {
         write::field(name, value, out);
     }
 }
 
 /// Appends the `Trailer` field anew: of what the upstream announces, what may pass (RFC 9110,
 /// section 6.6.2).
-pub fn announce(fields: FieldsView<'_>, identity: &IdentityHeaders, out: &mut Vec<u8>) {
+pub fn announce(fields: FieldsView<'_>, rules: TrailerRules<'_>, out: &mut Vec<u8>) {
     let mut any = false;
     for name in fields.items(Known::Trailer) {
-        if !is_token(name) || !passes(name, identity) {
+        if !is_token(name) || !rules.pass(name) {
             continue;
         }
         out.extend_from_slice(if any { b", " } else { b"Trailer: " });
@@ -113,7 +128,8 @@ mod tests {
         assert!(NEVER.is_sorted());
         let mut config = config();
         config.identity_headers = vec![field("X-Client-Verify", text("x"))];
-        let identity = Plan::build(&config).identity;
+        let identity = &Plan::build(&config).identity;
+        let rules = TrailerRules { identity, block: None };
         for name in [
             "Content-Length",
             "content_length",
@@ -140,22 +156,41 @@ mod tests {
             "Proxy-Authenticate",
             "Access-Control-Allow-Origin",
         ] {
-            assert!(!passes(name.as_bytes(), &identity), "{name}");
+            assert!(!rules.pass(name.as_bytes()), "{name}");
         }
         for name in ["Digest", "Content-Digest", "Server-Timing", "grpc-status", "X-Sum", "ETag"] {
-            assert!(passes(name.as_bytes(), &identity), "{name}");
+            assert!(rules.pass(name.as_bytes()), "{name}");
         }
-        assert!(passes(&[b'x'; 300], &identity));
+        assert!(rules.pass(&[b'x'; 300]));
+    }
+
+    /// A name of any length, and in any spelling that a careless reader takes for it.
+    #[test]
+    fn what_the_head_lost_does_not_come_back() {
+        let identity = &Plan::build(&config()).identity;
+        let mut block = ResponseBlock::default();
+        block.remove(b"X-Internal");
+        block.set(b"X-Sum", b"1");
+        block.add(b"X-Added", b"1");
+        block.remove(&[b'y'; 300]);
+        let rules = TrailerRules { identity, block: Some(&block) };
+        for name in ["X-Internal", "x_internal", "x.INTERNAL", "X-Sum", "x_sum", &"Y".repeat(300)] {
+            assert!(!rules.pass(name.as_bytes()), "{name}");
+        }
+        for name in ["X-Added", "X-Internals", "Internal", &"y".repeat(299)] {
+            assert!(rules.pass(name.as_bytes()), "{name}");
+        }
     }
 
     #[test]
     fn what_passes_is_written_anew() {
-        let identity = Plan::build(&config()).identity;
+        let identity = &Plan::build(&config()).identity;
+        let rules = TrailerRules { identity, block: None };
         let mut out = Vec::new();
-        render(b"X-Sum: \t1 2 \r\nHost: evil\r\nEmpty:\r\n\r\n", &identity, &mut out);
+        render(b"X-Sum: \t1 2 \r\nHost: evil\r\nEmpty:\r\n\r\n", rules, &mut out);
         assert_eq!(out, b"X-Sum: 1 2\r\nEmpty: \r\n");
         out.clear();
-        render(b"X-Sum: 1\r\n", &identity, &mut out);
+        render(b"X-Sum: 1\r\n", rules, &mut out);
         assert_eq!(out, b"", "a section without its end");
     }
 }

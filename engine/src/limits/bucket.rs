@@ -10,6 +10,8 @@ use ferrule_config::model::BucketRule;
 const LEASE_NS: u64 = 10_000_000;
 /// A lease is no larger than this part of the burst, shared by all cores.
 const LEASE_SHARE: u64 = 16;
+/// No request is held back longer.
+const DELAY_MAX_NS: u64 = 60_000_000_000;
 /// Nanoseconds of a second, for rates in thousandths.
 const THOUSAND_SECONDS_NS: u64 = 1_000_000_000_000;
 
@@ -33,12 +35,14 @@ impl LeakyBucket {
         let interval_ns = (THOUSAND_SECONDS_NS / rate).max(1);
         let burst = u128::from(rule.burst_thousandths) * u128::from(THOUSAND_SECONDS_NS);
         let burst_ns = burst / (u128::from(rate) * 1_000);
+        // A rule that a request says was not looked at when the file was read.
+        let burst_max = if rule.nodelay { u64::MAX } else { DELAY_MAX_NS };
         let cores = u64::try_from(cores).unwrap_or(u64::MAX).max(1);
         let in_time = LEASE_NS / interval_ns / cores;
         let in_burst = rule.burst_thousandths / 1_000 / LEASE_SHARE.saturating_mul(cores);
         Self {
             interval_ns,
-            burst_ns: u64::try_from(burst_ns).unwrap_or(u64::MAX),
+            burst_ns: u64::try_from(burst_ns).unwrap_or(u64::MAX).min(burst_max),
             nodelay: rule.nodelay,
             lease: in_time.min(in_burst).max(1),
         }

@@ -14,6 +14,8 @@ pub struct Concurrency {
     most: u32,
     delay_ns: u64,
     only_use_default_delay: bool,
+    /// Requests say how many are held back.
+    burst_is_told: bool,
 }
 
 impl Concurrency {
@@ -25,7 +27,14 @@ impl Concurrency {
             most: rule.most(),
             delay_ns: u64::try_from(rule.delay.as_nanos()).unwrap_or(DELAY_MAX_NS),
             only_use_default_delay: rule.only_use_default_delay,
+            burst_is_told: false,
         }
+    }
+
+    /// Requests say the burst, whatever that of the rule is.
+    #[must_use]
+    pub(super) const fn with_told_burst(self, burst_is_told: bool) -> Self {
+        Self { burst_is_told, ..self }
     }
 
     /// The delay of a level before any request has told how long it takes.
@@ -37,7 +46,7 @@ impl Concurrency {
     /// Does the delay follow how long requests take?
     #[must_use]
     pub(super) const fn follows(&self) -> bool {
-        self.most > self.connections && !self.only_use_default_delay
+        (self.burst_is_told || self.most > self.connections) && !self.only_use_default_delay
     }
 
     /// How long the one that is this many (from 1 on) is held back, where a level takes so long: as

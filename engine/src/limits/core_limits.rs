@@ -4,11 +4,14 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::bucket::{BucketAnswer, BucketLease, BucketState};
-use super::concurrency::ConcurrencyState;
+use ferrule_config::model::LimitRule;
+
+use super::bucket::{BucketAnswer, BucketLease, BucketState, LeakyBucket};
+use super::concurrency::{Concurrency, ConcurrencyState};
 use super::shared::{LimitCount, Limits, SharedConcurrency, SharedLimit, SharedRule};
+use super::stored_window::StoredWindow;
 use super::table::{CoreTable, KeyPlace};
-use super::window::WindowLease;
+use super::window::{RequestWindow, WindowLease};
 use crate::plan::LimitId;
 
 /// What a limit says of a request.
@@ -30,6 +33,8 @@ pub enum LimitAnswer {
         /// What is left of a window.
         quota: Option<Quota>,
     },
+    /// The store that it is counted in is away, and it may not be counted without.
+    StoreAway,
 }
 
 /// What is left of a window.
@@ -90,7 +95,9 @@ impl CoreLimits {
     pub fn new(limits: &Arc<Limits>, core: u32) -> Self {
         let leases = limits.each().map(|limit| {
             RefCell::new(match limit.rule {
-                SharedRule::Requests(..) => Leases::Requests(CoreTable::new()),
+                SharedRule::Requests(..) | SharedRule::Stored(..) => {
+                    Leases::Requests(CoreTable::new())
+                }
                 SharedRule::Rate(..) => Leases::Rate(CoreTable::new()),
                 SharedRule::Connections(..) => Leases::Connections,
             })
@@ -106,12 +113,28 @@ impl CoreLimits {
 
     /// A request with this key; `None` if there is no such limit.
     pub fn ask(&self, id: LimitId, key: &[u8], now: u64) -> Option<LimitAnswer> {
+        self.ask_by(id, key, None, now)
+    }
+
+    /// A request with this key, held against the rule that it says itself, if it does.
+    pub fn ask_by(
+        &self,
+        id: LimitId,
+        key: &[u8],
+        told: Option<LimitRule>,
+        now: u64,
+    ) -> Option<LimitAnswer> {
         let limit = self.limits.get(id)?;
         let leases = &mut *self.leases.get(id.0 as usize)?.borrow_mut();
-        let key = self.limits.hash(key);
-        let asked = Asked { limit, core: self.core, key, now };
+        if limit.store.as_ref().is_some_and(|store| store.is_missing(now)) {
+            return Some(LimitAnswer::StoreAway);
+        }
+        let hash = self.limits.hash(key);
+        let asked = Asked { limit, core: self.core, key: hash, bytes: key, told, now };
         let answer = match (&limit.rule, leases) {
-            (SharedRule::Requests(..), Leases::Requests(table)) => asked.requests(table),
+            (SharedRule::Requests(..) | SharedRule::Stored(..), Leases::Requests(table)) => {
+                asked.requests(table)
+            }
             (SharedRule::Rate(..), Leases::Rate(table)) => asked.rate(table),
             (SharedRule::Connections(..), Leases::Connections) => asked.connections(),
             _ => None,
@@ -120,6 +143,7 @@ impl CoreLimits {
             LimitAnswer::Refused { .. } => limit.add(self.core, LimitCount::Refused),
             LimitAnswer::Passes { delay_ns: 0, .. } => {}
             LimitAnswer::Passes { .. } => limit.add(self.core, LimitCount::Delayed),
+            LimitAnswer::StoreAway => {}
         }
         Some(answer)
     }
@@ -129,7 +153,12 @@ impl CoreLimits {
 struct Asked<'a> {
     limit: &'a Arc<SharedLimit>,
     core: usize,
+    /// The hash of its key.
     key: u64,
+    /// The key itself.
+    bytes: &'a [u8],
+    /// The rule that the request says. It is asked of what all cores know: another one's lease would not be true of it.
+    told: Option<LimitRule>,
     now: u64,
 }
 
@@ -143,13 +172,34 @@ impl Asked<'_> {
     }
 
     fn requests(&self, leases: &mut CoreTable<WindowLease>) -> Option<LimitAnswer> {
-        let SharedRule::Requests(rule, table) = &self.limit.rule else { return None };
+        let (SharedRule::Requests(rule, _) | SharedRule::Stored(rule, _)) = &self.limit.rule else {
+            return None;
+        };
+        let told = match self.told {
+            Some(LimitRule::Requests(told)) => Some(RequestWindow::of(&told, 1)),
+            _ => None,
+        };
         let (now, mut none) = (self.now, WindowLease::default());
-        let lease = leases.lease(self.key, now, |lease| lease.is_over(now));
+        let lease = match told {
+            Some(_) => None,
+            None => leases.lease(self.key, now, |lease| lease.is_over(now)),
+        };
+        let rule = told.as_ref().unwrap_or(rule);
         let keeps = lease.is_some();
-        let answer = lease.unwrap_or(&mut none).ask(rule, now, |with| {
-            let until = |state: &_| rule.forgotten_at(state);
-            table.with(self.key, now, until, |state, place| with(state, self.most(place, keeps)));
+        let answer = lease.unwrap_or(&mut none).ask(rule, now, |with| match &self.limit.rule {
+            SharedRule::Requests(_, table) => {
+                let until = |state: &_| rule.forgotten_at(state);
+                table.with(self.key, now, until, |state, place| {
+                    with(state, self.most(place, keeps));
+                });
+            }
+            SharedRule::Stored(_, table) => {
+                let until = |state: &StoredWindow| state.forgotten_at(rule);
+                table.with(self.key, now, until, |state, place| {
+                    with(state.ask(self.bytes), self.most(place, keeps));
+                });
+            }
+            SharedRule::Rate(..) | SharedRule::Connections(..) => {}
         });
         let (remaining, reset_ns) = (answer.remaining, answer.reset_ns);
         let quota = Some(Quota { limit: rule.count(), remaining, reset_ns });
@@ -162,8 +212,16 @@ impl Asked<'_> {
 
     fn rate(&self, leases: &mut CoreTable<BucketLease>) -> Option<LimitAnswer> {
         let SharedRule::Rate(rule, table) = &self.limit.rule else { return None };
+        let told = match self.told {
+            Some(LimitRule::Rate(told)) => Some(LeakyBucket::of(&told, 1)),
+            _ => None,
+        };
         let (now, mut none) = (self.now, BucketLease::default());
-        let lease = leases.lease(self.key, now, |lease| lease.is_over(now));
+        let lease = match told {
+            Some(_) => None,
+            None => leases.lease(self.key, now, |lease| lease.is_over(now)),
+        };
+        let rule = told.as_ref().unwrap_or(rule);
         let keeps = lease.is_some();
         let answer = lease.unwrap_or(&mut none).ask(rule, now, |with| {
             let until = BucketState::forgotten_at;
@@ -184,6 +242,11 @@ impl Asked<'_> {
         else {
             return None;
         };
+        let told = match self.told {
+            Some(LimitRule::Connections(told)) => Some(Concurrency::of(&told)),
+            _ => None,
+        };
+        let rule = told.as_ref().unwrap_or(rule);
         let until = ConcurrencyState::forgotten_at;
         let (taken, place) = table.with(self.key, self.now, until, |state, place| {
             self.most(place, false);

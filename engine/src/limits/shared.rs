@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use ferrule_config::model::{LimitKind, LimitRule, RequestLimit};
+use ferrule_config::model::{LimitKind, LimitNumber, LimitNumberKey, LimitRule, RequestLimit};
 
 use super::bucket::{BucketState, LeakyBucket};
 use super::concurrency::{Concurrency, ConcurrencyState, followed_ns};
+use super::store_link::{StoreLink, StoreOfLimit};
+use super::stored_window::StoredWindow;
 use super::table::{KeyHasher, KeyPlace, SharedTable};
 use super::window::{RequestWindow, WindowState};
 use crate::plan::request_limits::LimitPlan;
@@ -57,6 +59,10 @@ pub struct SharedLimit {
     /// As configured.
     definition: RequestLimit,
     pub(super) rule: SharedRule,
+    /// Where it is counted with other gateways.
+    pub(super) store: Option<StoreOfLimit>,
+    /// What a store knows the counts of this gateway by: others have others, and so has each limit.
+    pub(super) instance: u64,
     counts: Box<[CoreCounts]>,
 }
 
@@ -64,6 +70,8 @@ pub struct SharedLimit {
 #[derive(Debug)]
 pub(super) enum SharedRule {
     Requests(RequestWindow, SharedTable<WindowState>),
+    /// Likewise, with other gateways.
+    Stored(RequestWindow, SharedTable<StoredWindow>),
     Rate(LeakyBucket, SharedTable<BucketState>),
     Connections(SharedConcurrency),
 }
@@ -78,16 +86,27 @@ pub(super) struct SharedConcurrency {
 }
 
 impl SharedLimit {
-    fn of(plan: &LimitPlan, cores: usize) -> Self {
+    fn of(plan: &LimitPlan, cores: usize, link: Option<&Arc<StoreLink>>, instance: u64) -> Self {
+        let store = plan.limit.store.as_ref().zip(link);
+        let store = store.map(|(limit, link)| StoreOfLimit::new(Arc::clone(link), limit));
         let rule = match plan.limit.rule {
             LimitRule::Requests(rule) => {
-                SharedRule::Requests(RequestWindow::of(&rule, cores), SharedTable::new())
+                let rule = RequestWindow::of(&rule, cores);
+                match &store {
+                    Some(store) => {
+                        let rule = rule.heard_every(store.link.definition.sync_interval);
+                        SharedRule::Stored(rule, SharedTable::new())
+                    }
+                    None => SharedRule::Requests(rule, SharedTable::new()),
+                }
             }
             LimitRule::Rate(rule) => {
                 SharedRule::Rate(LeakyBucket::of(&rule, cores), SharedTable::new())
             }
             LimitRule::Connections(rule) => {
-                let rule = Concurrency::of(&rule);
+                let says_burst = |number: &LimitNumber| number.key == LimitNumberKey::Burst;
+                let is_told = plan.limit.numbers.iter().any(says_burst);
+                let rule = Concurrency::of(&rule).with_told_burst(is_told);
                 let level = AtomicU64::new(rule.first_delay_ns());
                 SharedRule::Connections(SharedConcurrency {
                     rule,
@@ -101,7 +120,17 @@ impl SharedLimit {
             kind: plan.limit.rule.kind(),
             definition: plan.limit.clone(),
             rule,
+            store,
+            instance,
             counts: (0..cores).map(|_| CoreCounts::default()).collect(),
+        }
+    }
+
+    /// Is it counted in this store?
+    pub(super) fn counts_in(&self, link: Option<&Arc<StoreLink>>) -> bool {
+        match (&self.store, link) {
+            (Some(store), Some(link)) => Arc::ptr_eq(&store.link, link),
+            (store, link) => store.is_none() && link.is_none(),
         }
     }
 
@@ -110,6 +139,7 @@ impl SharedLimit {
     pub fn keys(&self) -> usize {
         match &self.rule {
             SharedRule::Requests(_, table) => table.len(),
+            SharedRule::Stored(_, table) => table.len(),
             SharedRule::Rate(_, table) => table.len(),
             SharedRule::Connections(SharedConcurrency { table, .. }) => table.len(),
         }
@@ -146,6 +176,8 @@ impl SharedLimit {
 #[derive(Debug, Default)]
 pub struct Limits {
     limits: Vec<Arc<SharedLimit>>,
+    /// In the order of the configuration.
+    stores: Vec<Arc<StoreLink>>,
     hasher: KeyHasher,
     /// What times are counted from.
     origin: Option<Instant>,
@@ -159,20 +191,39 @@ impl Limits {
     pub fn of(plan: &Plan, before: &Self, now: Instant, cores: usize) -> Self {
         let known: HashMap<_, _> =
             before.limits.iter().map(|limit| ((limit.kind, &*limit.name), limit)).collect();
+        let origin = before.origin.or(Some(now));
+        let now = Self { origin, ..Self::default() }.now_ns(now);
+        let stores = plan.stores().iter().map(|store| {
+            let same = before.stores.iter().find(|old| old.definition.is_same(store));
+            same.map_or_else(|| Arc::new(StoreLink::new(store.clone(), now)), Arc::clone)
+        });
+        let stores: Vec<_> = stores.collect();
+        let hasher = before.hasher.clone();
         let limits = plan.limits().iter().map(|plan| {
+            let link = plan.limit.store.as_ref().and_then(|store| stores.get(store.index));
             let old = known.get(&(plan.limit.rule.kind(), &*plan.name));
             let old = old.filter(|old| old.definition.says_the_same(&plan.limit));
             match old {
-                Some(limit) if before.cores == cores => Arc::clone(limit),
-                _ => Arc::new(SharedLimit::of(plan, cores)),
+                Some(limit) if before.cores == cores && limit.counts_in(link) => Arc::clone(limit),
+                // Of a secret of the process, and of a time at which there is no other of this name.
+                _ => {
+                    let id = hasher.hash(format!("{now} {}", plan.name).as_bytes());
+                    Arc::new(SharedLimit::of(plan, cores, link, id))
+                }
             }
         });
-        Self {
-            limits: limits.collect(),
-            hasher: before.hasher.clone(),
-            origin: before.origin.or(Some(now)),
-            cores,
-        }
+        Self { limits: limits.collect(), stores, hasher: hasher.clone(), origin, cores }
+    }
+
+    /// All limits, each as it is shared.
+    pub(super) fn shared(&self) -> &[Arc<SharedLimit>] {
+        &self.limits
+    }
+
+    /// The stores that limits are counted in, in the order of the configuration.
+    #[must_use]
+    pub fn stores(&self) -> &[Arc<StoreLink>] {
+        &self.stores
     }
 
     /// A limit of the plan that these are of.

@@ -19,6 +19,7 @@ const SECOND: u64 = 1_000_000_000;
 
 fn limit(rule: LimitRule) -> RequestLimit {
     RequestLimit {
+        numbers: Vec::new(),
         place: ferrule_config::Place::default(),
         field: String::new(),
         group: None,
@@ -26,6 +27,7 @@ fn limit(rule: LimitRule) -> RequestLimit {
         status: 503,
         message: None,
         rule,
+        store: None,
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use hashbrown::HashMap;
 
 /// Parts of a shared table, each with a lock of its own.
-const SHARDS: usize = 64;
+pub(super) const SHARDS: usize = 64;
 /// Keys of a shared table.
 pub const SHARED_KEYS_MAX: usize = 65_536;
 /// Keys of a core's table.
@@ -104,6 +104,13 @@ impl<S: Default> SharedTable<S> {
                 }
             }
         });
+    }
+
+    /// Runs `act` on every key that has room of its own in one part of the table; there are [`SHARDS`].
+    pub(super) fn each_of(&self, part: usize, mut act: impl FnMut(u64, &mut S)) {
+        let Some(Shard(part)) = self.shards.get(part) else { return };
+        let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
+        part.entries.iter_mut().for_each(|(key, state)| act(*key, state));
     }
 
     /// How many keys are known.

@@ -3,6 +3,8 @@
 //! In: a time in nanoseconds, the same for all cores. Out: how many requests may pass, and until when none
 //! may. A core takes several at once, its lease; the next ones cost it nothing but its own memory.
 
+use std::time::Duration;
+
 use ferrule_config::model::{WindowRule, WindowType};
 
 /// A lease is this part of the limit, shared by all cores: what they hold unused keeps others from less than
@@ -17,6 +19,8 @@ pub struct RequestWindow {
     sliding: bool,
     /// What a core takes at once.
     lease: u64,
+    /// So often a core that refuses asks again: what others count may change what is known.
+    recheck_ns: u64,
 }
 
 impl RequestWindow {
@@ -30,7 +34,27 @@ impl RequestWindow {
             window_ns: u64::try_from(rule.window.as_nanos()).unwrap_or(u64::MAX).max(1),
             sliding: rule.window_type == WindowType::Sliding,
             lease: (count / LEASE_SHARE.saturating_mul(cores)).max(1),
+            recheck_ns: u64::MAX,
         }
+    }
+
+    /// The rule where other gateways count as well, and are heard of so often.
+    #[must_use]
+    pub(super) fn heard_every(self, interval: Duration) -> Self {
+        Self { recheck_ns: u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX), ..self }
+    }
+
+    /// How long the window is, in milliseconds; more than 0.
+    #[must_use]
+    pub const fn window_ms(&self) -> u64 {
+        let ms = self.window_ns / 1_000_000;
+        if ms == 0 { 1 } else { ms }
+    }
+
+    /// Do requests of the window before still count?
+    #[must_use]
+    pub const fn is_sliding(&self) -> bool {
+        self.sliding
     }
 
     /// The most that may pass within a window.
@@ -61,12 +85,13 @@ impl RequestWindow {
             let ns = u128::from(self.window_ns) * u128::from(part) / u128::from(whole.max(1));
             u64::try_from(ns).unwrap_or(u64::MAX)
         };
-        let at = match self.count.checked_sub(state.used.saturating_add(1)) {
+        let taken = state.taken();
+        let at = match self.count.checked_sub(taken.saturating_add(1)) {
             // So many of the window before may still count.
             Some(room) => state.ends.saturating_sub(share(room, state.before)),
             // In the next window, when enough of this one is out of sight.
             None => state.ends.saturating_add(
-                self.window_ns.saturating_sub(share(self.count.saturating_sub(1), state.used)),
+                self.window_ns.saturating_sub(share(self.count.saturating_sub(1), taken)),
             ),
         };
         at.max(now.saturating_add(1))
@@ -77,11 +102,15 @@ impl RequestWindow {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct WindowState {
     /// When the window ends; 0: there is none yet.
-    ends: u64,
-    /// What was taken in it.
-    used: u64,
-    /// What was taken in the one before; of a sliding window only.
-    before: u64,
+    pub(super) ends: u64,
+    /// How long it is: requests may say that (`window_from`), and one says nothing of the others' windows.
+    pub(super) length: u64,
+    /// What was taken in it here.
+    pub(super) used: u64,
+    /// What other gateways have taken in it, as far as is known.
+    pub(super) others: u64,
+    /// What all have taken in the one before; of a sliding window only.
+    pub(super) before: u64,
 }
 
 /// What a core was given.
@@ -96,20 +125,23 @@ struct WindowGrant {
 }
 
 impl WindowState {
-    const fn forgotten_at(&self, rule: &RequestWindow) -> u64 {
-        if rule.sliding { self.ends.saturating_add(rule.window_ns) } else { self.ends }
+    const fn taken(&self) -> u64 {
+        self.used.saturating_add(self.others)
+    }
+
+    pub(super) const fn forgotten_at(&self, rule: &RequestWindow) -> u64 {
+        if rule.sliding { self.ends.saturating_add(self.length) } else { self.ends }
     }
 
     fn take(&mut self, rule: &RequestWindow, want: u64, now: u64) -> WindowGrant {
         if now >= self.ends {
             let next_to = rule.sliding && self.ends > 0 && now < self.forgotten_at(rule);
-            *self = if next_to {
-                Self { ends: self.ends.saturating_add(rule.window_ns), used: 0, before: self.used }
-            } else {
-                Self { ends: now.saturating_add(rule.window_ns), used: 0, before: 0 }
-            };
+            let begins = if next_to { self.ends } else { now };
+            let before = if next_to { self.taken() } else { 0 };
+            let ends = begins.saturating_add(rule.window_ns);
+            *self = Self { ends, length: rule.window_ns, before, ..Self::default() };
         }
-        let counted = self.used.saturating_add(rule.still_counted(self, now));
+        let counted = self.taken().saturating_add(rule.still_counted(self, now));
         let left = rule.count.saturating_sub(counted);
         let granted = want.min(left);
         self.used = self.used.saturating_add(granted);
@@ -126,8 +158,10 @@ pub struct WindowLease {
     others: u64,
     /// When the window ends.
     ends: u64,
-    /// Nobody passes before.
+    /// Nobody passes before, and nobody asks.
     shut_until: u64,
+    /// When the next one may pass; later than that if others are heard of before.
+    free_at: u64,
 }
 
 /// What is said of a key's window.
@@ -157,13 +191,14 @@ impl WindowLease {
         shared: impl FnOnce(&mut dyn FnMut(&mut WindowState, u64)),
     ) -> WindowAnswer {
         if now < self.shut_until {
-            return self.answer(false, self.shut_until, now);
+            return self.answer(false, self.free_at, now);
         }
         if now >= self.ends || self.left == 0 {
             shared(&mut |state, most| {
                 let grant = state.take(rule, rule.lease.min(most), now);
                 (self.left, self.others, self.ends) = (grant.granted, grant.left, grant.ends);
-                self.shut_until = if grant.granted > 0 { 0 } else { rule.free_at(state, now) };
+                self.free_at = if grant.granted > 0 { 0 } else { rule.free_at(state, now) };
+                self.shut_until = self.free_at.min(now.saturating_add(rule.recheck_ns));
             });
         }
         match self.left.checked_sub(1) {
@@ -171,7 +206,7 @@ impl WindowLease {
                 self.left = left;
                 self.answer(true, self.ends, now)
             }
-            None => self.answer(false, self.shut_until, now),
+            None => self.answer(false, self.free_at, now),
         }
     }
 
@@ -183,8 +218,6 @@ impl WindowLease {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use ferrule_config::model::{
-    BreakResponse, CircuitBreaker, Http, Listen, Traceparent, UpstreamTimeout,
+    BreakResponse, CircuitBreaker, Http, Listen, Store, Traceparent, UpstreamTimeout,
 };
 use ferrule_config::{Config, Problems};
 
@@ -61,6 +61,7 @@ pub struct Plan {
     /// What refusals say in the operator's words.
     answers: Box<[BreakResponse]>,
     limits: Vec<LimitPlan>,
+    stores: Vec<Store>,
     /// May a condition hold for one reader of a request and not for another?
     has_ambiguous_conditions: bool,
     split_turns: usize,
@@ -195,6 +196,7 @@ impl Plan {
             answers: answers.finish(),
             split_turns: turns,
             limits: limits.into_limits(),
+            stores: config.stores.clone(),
         }
     }
 
@@ -246,6 +248,12 @@ impl Plan {
     #[must_use]
     pub fn own_answer(&self, words: OwnWords) -> Option<&BreakResponse> {
         self.answers.get(words.answer as usize)
+    }
+
+    /// Where gateways count requests together, in the order of the file.
+    #[must_use]
+    pub fn stores(&self) -> &[Store] {
+        &self.stores
     }
 
     /// An upstream of this plan.

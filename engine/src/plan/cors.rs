@@ -9,6 +9,17 @@ use crate::wire::fields::{eq_ignore_case, is_value};
 use crate::wire::head::Method;
 use crate::wire::view::{FieldView, RequestView};
 
+/// What says which pages of other origins may read an answer. Where a route has `cors`, an upstream says none of it:
+/// together with ours, it might let somebody read who may not.
+const OURS: [&[u8]; 6] = [
+    b"Access-Control-Allow-Credentials",
+    b"Access-Control-Allow-Headers",
+    b"Access-Control-Allow-Methods",
+    b"Access-Control-Allow-Origin",
+    b"Access-Control-Expose-Headers",
+    b"Access-Control-Max-Age",
+];
+
 /// A route's `cors`.
 #[derive(Debug)]
 pub struct CorsPlan {
@@ -17,6 +28,7 @@ pub struct CorsPlan {
     /// The fields that are the same for every origin that may read.
     fields: Box<[CorsValue]>,
     echoes_headers: bool,
+    answers_options: bool,
 }
 
 /// A field, and what it holds.
@@ -33,6 +45,8 @@ pub enum CorsField<'a> {
     Set(&'static [u8], &'a [u8]),
     /// Put beside those of its name.
     Add(&'static [u8], &'a [u8]),
+    /// None of its name stays.
+    Remove(&'static [u8]),
 }
 
 /// What a request says of where it comes from.
@@ -86,11 +100,21 @@ impl CorsPlan {
             timing: cors.timing_allow_origins.clone(),
             fields: fields.into(),
             echoes_headers: cors.allow_headers.is_none(),
+            answers_options: cors.answer_options,
         }
+    }
+
+    /// Does the request end here? `is_options`: by its method it is OPTIONS.
+    #[must_use]
+    pub const fn answers(&self, request: &CorsRequest<'_>, is_options: bool) -> bool {
+        request.is_preflight || (is_options && self.answers_options)
     }
 
     /// Hands out the fields of an answer, in their order.
     pub fn each_field(&self, request: &CorsRequest<'_>, put: &mut dyn FnMut(CorsField<'_>)) {
+        for name in OURS {
+            put(CorsField::Remove(name));
+        }
         if self.origins != CorsOrigins::Any {
             // A cache must not give the answer for one origin to another.
             put(CorsField::Add(b"Vary", b"Origin"));

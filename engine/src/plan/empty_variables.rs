@@ -48,6 +48,11 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         if !seen.contains(&(limit.place, &limit.field)) {
             seen.push((limit.place, &limit.field));
             search.in_template(&limit.key, limit.place, &format!("{}.key", limit.field), problems);
+            for number in &limit.numbers {
+                let key: &str = number.key.into();
+                let field = format!("{}.{key}_from", limit.field);
+                search.in_template(&number.from, limit.place, &field, problems);
+            }
         }
     }
     if let Some(log) = &config.log.access
@@ -168,7 +173,15 @@ fn is_unfound(variable: &Variable, routes: &[Route]) -> Option<EmptyVariable> {
         let mut names = route.captures.iter().flat_map(|capture| &capture.names);
         names.any(|one| one.name == name)
     };
+    let in_rewrite = |route: &Route, name: &str| {
+        let mut rules = route.rewrite.iter().flat_map(|rewrite| &rewrite.regex_uri);
+        rules.any(|rule| rule.pattern.has_group(name))
+    };
     let (name, why, found) = match variable {
+        Variable::Rewrite(name) => {
+            let found = routes.iter().any(|route| in_rewrite(route, name));
+            (name, EmptyReason::NotAGroup, found)
+        }
         Variable::UriParam(name) => {
             let found = routes.iter().any(|route| in_path(route, name));
             (name, EmptyReason::NotInPath, found)
@@ -207,6 +220,12 @@ impl EmptyVariable {
                     "write `:{name}` in `uri`, with `router = \"radixtree_uri_with_parameter\"` in \
                      [http]"
                 ),
+            ),
+            EmptyReason::NotAGroup => (
+                format!(
+                    "`{sigil}{variable}` never has a value: no `regex_uri` of a `rewrite` has this group"
+                ),
+                "`(...)` makes a group, and `(?P<name>...)` one with a name".to_owned(),
             ),
             EmptyReason::NotNamed => (
                 format!("`{sigil}{variable}` never has a value: no `vars` of a route name it"),

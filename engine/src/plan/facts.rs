@@ -1,5 +1,7 @@
 //! What a template may read: borrowed views, made for one rendering and never kept.
 
+use core::fmt::Write as _;
+
 use super::attempts::AttemptRecord;
 use super::captures::Captures;
 use super::node::NodePlan;
@@ -48,47 +50,66 @@ pub struct ConnectionFacts {
     pub requests: u64,
     /// What a PROXY protocol header has replaced; `None` if there was none, or it named no client.
     pub proxied: Option<Box<ProxiedFacts>>,
-    /// What the address that the current request tells has replaced; `None` if it tells none.
+    /// What the address that the current request tells has replaced; `None` while no request has told one.
     pub replaced: Option<Box<ReplacedAddress>>,
 }
 
-/// The connection's own end, while a request tells another address of its client (`http.real_ip`).
+/// The connection's own end, where a request tells another address of its client (`http.real_ip`). Kept from then on,
+/// so that it allocates once.
 #[derive(Clone, Debug)]
 pub struct ReplacedAddress {
     addr: String,
     port: String,
-    by: ToldAddress,
+    /// What the current request tells; `None` if that is nothing. Then the two texts are memory.
+    by: Option<ToldAddress>,
 }
+
+/// The longest text of an address (IPv6 with an IPv4 end) and of a port.
+const ADDRESS_BYTES_MAX: usize = 45;
+const PORT_BYTES_MAX: usize = 5;
 
 impl ConnectionFacts {
     /// The address that the connection came from, or that of its PROXY protocol header: whom to believe.
     #[must_use]
     pub fn own_addr(&self) -> &str {
-        self.replaced.as_ref().map_or(&self.remote_addr, |own| &own.addr)
+        self.own_end().map_or(&self.remote_addr, |own| &own.addr)
     }
 
     /// The port of that end.
     #[must_use]
     pub fn own_port(&self) -> &str {
-        self.replaced.as_ref().map_or(&self.remote_port, |own| &own.port)
+        self.own_end().map_or(&self.remote_port, |own| &own.port)
+    }
+
+    /// What is replaced at the moment.
+    fn own_end(&self) -> Option<&ReplacedAddress> {
+        self.replaced.as_deref().filter(|own| own.by.is_some())
     }
 
     /// The client has the address that its request tells, or else its own. False if it had that before.
     pub fn take_told(&mut self, told: Option<ToldAddress>) -> bool {
-        if self.replaced.as_ref().map(|own| own.by) == told {
+        let Self { remote_addr, remote_port, replaced, .. } = self;
+        if replaced.as_ref().and_then(|own| own.by) == told {
             return false;
         }
-        if let Some(own) = self.replaced.take() {
-            self.remote_addr = own.addr;
-            self.remote_port = own.port;
+        let own = replaced.get_or_insert_with(|| {
+            let (addr, port) =
+                (String::with_capacity(ADDRESS_BYTES_MAX), String::with_capacity(PORT_BYTES_MAX));
+            Box::new(ReplacedAddress { addr, port, by: None })
+        });
+        if own.by.is_some() != told.is_some() {
+            core::mem::swap(remote_addr, &mut own.addr);
+            core::mem::swap(remote_port, &mut own.port);
         }
-        if let Some(by) = told {
-            let port = by.port.map(|port| port.to_string()).unwrap_or_default();
-            self.replaced = Some(Box::new(ReplacedAddress {
-                addr: core::mem::replace(&mut self.remote_addr, by.ip.to_string()),
-                port: core::mem::replace(&mut self.remote_port, port),
-                by,
-            }));
+        own.by = told;
+        if let Some(told) = told {
+            remote_addr.clear();
+            remote_port.clear();
+            // Writing into a text does not fail.
+            let _ = write!(remote_addr, "{}", told.ip);
+            if let Some(port) = told.port {
+                let _ = write!(remote_port, "{port}");
+            }
         }
         true
     }

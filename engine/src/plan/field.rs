@@ -38,6 +38,8 @@ pub(super) enum EmptyReason {
     NoTrustedPeers,
     /// No path of a route has this parameter.
     NotInPath,
+    /// No expression of a rewrite has this group.
+    NotAGroup,
     /// No condition of a route names this part of a value.
     NotNamed,
 }

@@ -52,6 +52,7 @@ pub(crate) fn config() -> Config {
     Config {
         file: "ferrule.toml".into(),
         http: Http {
+            wrong_method_status: 405,
             forwarded: Forwarded::default(),
             real_ip: None,
             answers: Answers::default(),

@@ -2,19 +2,19 @@
 //!
 //! In: `[http]` and a connection's addresses. Out: lines rendered once per connection, and the
 //! question which of the client's own lines give way to them. As APISIX does: `X-Forwarded-For` is
-//! appended to, `X-Real-IP` set, `-Proto`, `-Host` and `-Port` overwritten and `Forwarded` dropped,
-//! but the last four are kept where the peer is trusted. A rule of a route that sets or removes one
+//! appended to (or begun anew, where others than the peer are trusted), `X-Real-IP` set, `-Proto`, `-Host` and
+//! `-Port` overwritten and `Forwarded` dropped, but the last four are kept where the peer is trusted. A rule of a route that sets or removes one
 //! of these names has the last word on it.
 
 use std::net::IpAddr;
 
-use ferrule_config::model::Forwarded;
+use ferrule_config::model::{Forwarded, ForwardedHost};
 
 use super::facts::ConnectionFacts;
 use super::names::Folded;
 use crate::wire::fields::Known;
 use crate::wire::view::FieldsView;
-use crate::wire::write;
+use crate::wire::{target, write};
 
 /// The names we make, in the order they are sent.
 const NAMES: [(&str, Known); 5] = [
@@ -89,6 +89,9 @@ impl SuppressedFields {
 pub struct ForwardedFields {
     enabled: bool,
     trusted: bool,
+    /// Others than the peer are trusted: of its list nothing is passed on.
+    begins_list: bool,
+    host: ForwardedHost,
     peer: Vec<u8>,
     /// The lines that stay the same: `X-Real-IP`, `-Proto`, `-Port`.
     block: Vec<u8>,
@@ -103,6 +106,8 @@ pub struct ForwardedRequest<'a> {
     pub fields: FieldsView<'a>,
     /// The host it asks for, without port.
     pub host: &'a [u8],
+    /// The host as it came, perhaps with a port; empty if there is none.
+    pub authority: &'a [u8],
     /// The fields that its route suppresses.
     pub suppressed: SuppressedFields,
 }
@@ -120,6 +125,8 @@ impl ForwardedFields {
         let peer = connection.own_addr();
         // An address that is none (a Unix socket) is nobody's to trust.
         self.trusted = peer.parse::<IpAddr>().is_ok_and(|peer| config.trusts(peer));
+        self.begins_list = !self.trusted && !config.trusted.is_empty();
+        self.host = config.host;
         self.peer.extend_from_slice(peer.as_bytes());
         let scheme = if connection.tls { "https" } else { "http" };
         let client = connection.remote_addr.as_str();
@@ -134,14 +141,16 @@ impl ForwardedFields {
 
     /// Does the client's field end here, because we make it or because its word is not taken?
     #[must_use]
-    pub fn drops(&self, known: Known) -> bool {
+    pub fn drops(&self, known: Known, value: &[u8]) -> bool {
         if !self.enabled {
             return false;
         }
         match FieldTrust::of(known) {
             FieldTrust::GatewayOnly => true,
-            // That list is written anew, with whatever came in front.
-            FieldTrust::TrustedPeers => !self.trusted || known == Known::XForwardedFor,
+            // That list is written anew, with whatever came in front. Who says nothing has no word to be taken.
+            FieldTrust::TrustedPeers => {
+                !self.trusted || known == Known::XForwardedFor || value.is_empty()
+            }
             FieldTrust::AnyClient => false,
         }
     }
@@ -158,25 +167,44 @@ impl ForwardedFields {
         if !self.enabled {
             return;
         }
-        if request.suppressed == SuppressedFields::default() && !self.trusted {
+        let port = self.named_port(request);
+        if request.suppressed == SuppressedFields::default() && !self.trusted && port.is_none() {
             out.extend_from_slice(&self.block);
         } else {
-            self.append_some(request, out);
+            self.append_some(request, port, out);
         }
-        if !request.host.is_empty() && self.makes(3, request) {
-            write::field(b"X-Forwarded-Host", request.host, out);
+        let host = match self.host {
+            ForwardedHost::Host => request.host,
+            ForwardedHost::HttpHost => request.authority,
+        };
+        if !host.is_empty() && self.makes(3, request) {
+            write::field(b"X-Forwarded-Host", host, out);
         }
         if self.makes(4, request) {
             self.append_for(request, out);
         }
     }
 
-    /// Appends the lines of the block that are ours to send.
-    fn append_some(&self, request: &ForwardedRequest<'_>, out: &mut Vec<u8>) {
+    /// The port that the client named, where that is told.
+    fn named_port(&self, request: &ForwardedRequest<'_>) -> Option<u16> {
+        match self.host {
+            ForwardedHost::Host => None,
+            ForwardedHost::HttpHost => target::parse_authority(request.authority).ok()?.1,
+        }
+    }
+
+    /// Appends the lines of the block that are ours to send; `port` in the place of that of the listener.
+    fn append_some(&self, request: &ForwardedRequest<'_>, port: Option<u16>, out: &mut Vec<u8>) {
         let mut start = 0;
         for (at, end) in self.ends.into_iter().enumerate() {
-            if self.makes(at, request) {
-                out.extend_from_slice(self.block.get(start..end).unwrap_or_default());
+            match port {
+                _ if !self.makes(at, request) => {}
+                Some(port) if at == 2 => {
+                    out.extend_from_slice(b"X-Forwarded-Port: ");
+                    write::decimal(port.into(), out);
+                    out.extend_from_slice(write::CRLF);
+                }
+                _ => out.extend_from_slice(self.block.get(start..end).unwrap_or_default()),
             }
             start = end;
         }
@@ -190,7 +218,7 @@ impl ForwardedFields {
                     known,
                     Known::XForwardedHost | Known::XForwardedPort | Known::XForwardedProto
                 )
-                && request.fields.contains(known)
+                && request.fields.all(known).any(|field| !field.value().is_empty())
         };
         !request.suppressed.has(at) && NAMES.get(at).is_some_and(|(_, known)| !kept(*known))
     }
@@ -198,7 +226,8 @@ impl ForwardedFields {
     /// Appends all values that came, in their order, and the peer after them.
     fn append_for(&self, request: &ForwardedRequest<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"X-Forwarded-For: ");
-        for field in request.fields.all(Known::XForwardedFor) {
+        let came = request.fields.all(Known::XForwardedFor);
+        for field in came.filter(|_| !self.begins_list) {
             let value = field.value();
             if !value.is_empty() {
                 out.extend_from_slice(value);

@@ -58,13 +58,20 @@ impl LineTemplate {
     #[must_use]
     pub fn fixed_parts(&self, facts: &Facts<'_>) -> FixedParts {
         let mut fixed = FixedParts::default();
+        self.renew_fixed_parts(facts, &mut fixed);
+        fixed.bytes.shrink_to_fit();
+        fixed.ends.shrink_to_fit();
+        fixed
+    }
+
+    /// Renders it again where something of the connection has changed, in the memory that is there.
+    pub fn renew_fixed_parts(&self, facts: &Facts<'_>, fixed: &mut FixedParts) {
+        fixed.bytes.clear();
+        fixed.ends.clear();
         for part in self.parts.iter().filter(|part| part.fixed) {
             part.render(facts, &mut fixed.bytes);
             fixed.ends.push(fixed.bytes.len());
         }
-        fixed.bytes.shrink_to_fit();
-        fixed.ends.shrink_to_fit();
-        fixed
     }
 
     /// Appends a line. `fixed` is what [`LineTemplate::fixed_parts`] of this very template made of

@@ -101,7 +101,7 @@ impl Compiler {
             Variable::Http(name) => {
                 self.fields.field(name).map_or(TemplatePiece::Empty, TemplatePiece::Field)
             }
-            Variable::Capture(_) | Variable::UriParam(_) => {
+            Variable::Capture(_) | Variable::Rewrite(_) | Variable::UriParam(_) => {
                 TemplatePiece::Captured(variable.name().into_bytes().into())
             }
             _ => Fact::of(variable).map_or(TemplatePiece::Empty, TemplatePiece::Fact),

@@ -4,11 +4,12 @@
 //! field. What a client chose is data: it ends neither the path nor the query nor the line, and makes no
 //! fragment. Escapes that the normal form of a path keeps are kept, so that what was one byte of data stays one.
 
-use ferrule_config::capture_pattern::{CaptureMemory, CapturePattern};
+use ferrule_config::capture_pattern::{CaptureMemory, CapturePattern, PatternGroup};
 use ferrule_config::model::UriRule;
 use ferrule_config::template::{Piece, Template as Written, Variable};
 use ferrule_config::uri_template::{UriPiece, UriTemplate};
 
+use super::captures::Captures;
 use super::facts::Facts;
 use super::template::{Compiler, Template, render};
 use crate::wire::hex;
@@ -45,6 +46,16 @@ enum UriPart {
 pub struct UriRulePlan {
     pattern: CapturePattern,
     to: UriPlan,
+    /// The variables that its groups are.
+    groups: Box<[GroupVariable]>,
+}
+
+/// A group of an expression as a variable.
+#[derive(Debug)]
+struct GroupVariable {
+    /// The name of the variable.
+    name: Box<[u8]>,
+    group: usize,
 }
 
 /// How far what a client wrote is trusted to be escaped already.
@@ -182,22 +193,51 @@ impl UriRulePlan {
         let rules = rules.iter().map(|rule| Self {
             pattern: rule.pattern.clone(),
             to: UriPlan::build(&rule.to, compiler),
+            groups: group_variables(&rule.pattern),
         });
         rules.collect()
     }
+
+    /// Notes what its groups hold of the path in which it was found.
+    fn note_groups(&self, text: &[u8], memory: &CaptureMemory, captures: &mut Captures) {
+        for GroupVariable { name, group } in &self.groups {
+            if let Some(part) = memory.group(*group).and_then(|range| text.get(range)) {
+                captures.put(name, part);
+            }
+        }
+    }
 }
 
-/// Appends what the first rule that matches makes of the path; that rule's template, if one does.
+/// `$rewrite_1`, `$rewrite_NAME` and their like.
+fn group_variables(pattern: &CapturePattern) -> Box<[GroupVariable]> {
+    let variable = |name: &str, group: usize| GroupVariable {
+        name: Variable::Rewrite(name.to_owned()).name().into_bytes().into(),
+        group,
+    };
+    let groups = pattern.group_names();
+    let variables = groups.flat_map(|PatternGroup { number, name }| {
+        let named = name.map(|name| variable(name, number));
+        core::iter::once(variable(&number.to_string(), number)).chain(named)
+    });
+    variables.collect()
+}
+
+/// Appends what the first rule that matches makes of the path; that rule's template, if one does. Its groups are noted
+/// in `found`.
 pub fn append_by_rules<'a>(
     rules: &'a [UriRulePlan],
     facts: &Facts<'_>,
     escapes: UriEscapes,
     memory: &mut UriMemory,
+    found: Option<&mut Captures>,
     out: &mut Vec<u8>,
 ) -> Option<&'a UriPlan> {
     let text = path(facts);
     let UriMemory { value, captures } = memory;
     let rule = rules.iter().find(|rule| rule.pattern.find(text, captures))?;
+    if let Some(found) = found {
+        rule.note_groups(text, captures, found);
+    }
     let matched = captures.group(0)?;
     put_path(text.get(..matched.start)?, false, escapes, out);
     let in_query = rule.to.render(facts, escapes, MatchedGroups { text, captures }, value, out);

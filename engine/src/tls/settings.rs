@@ -27,6 +27,8 @@ pub struct TlsSettings {
     pub trusts: Vec<Arc<ClientPolicy>>,
     /// One per [`Config::upstreams`], in the same order; `None` for plain HTTP.
     pub upstreams: Vec<Option<UpstreamTls>>,
+    /// One per [`Config::stores`], in the same order; `None` for those without TLS.
+    pub stores: Vec<Option<UpstreamTls>>,
     /// Every revocation list in use, once.
     pub crls: Vec<LoadedCrl>,
     /// What does not keep it from working, but should be looked at.
@@ -88,12 +90,21 @@ impl TlsSettings {
                 UpstreamTls::load(tls, &field, &provider, &mut found)
             })
             .collect();
+        let stores = config
+            .stores
+            .iter()
+            .map(|store| {
+                let tls = store.tls.as_ref()?;
+                let field = format!("{}.tls", problems.field_at(store.place));
+                UpstreamTls::load(tls, &field, &provider, &mut found)
+            })
+            .collect();
         own_certificates::warn(config, problems, &mut found);
         found.refusals.into_iter().for_each(|problem| problems.push(problem));
         let Findings { warnings, crls, objects, kept, .. } = found;
         let crls = loaded_crl::in_use(crls);
         let authorities = AuthorityIndex::of(&servers);
-        Self { servers, authorities, trusts, upstreams, crls, warnings, objects, kept }
+        Self { servers, authorities, trusts, upstreams, stores, crls, warnings, objects, kept }
     }
 
     /// The URIs of the certificates that we present, by server object.

@@ -15,7 +15,7 @@ pub(super) fn convert(item: Item<'_>, unverified: bool) -> Option<toml::Table> {
     let fields = item.fields()?;
     let mut table = toml::Table::new();
     if !fields.has("active") {
-        item.refuse("`checks` needs `active`");
+        item.invalid("`checks` needs `active`");
     }
     put(&mut table, "active", fields.with("active", |item| active(item, unverified)));
     put(&mut table, "passive", fields.with("passive", passive));

@@ -4,6 +4,7 @@ use toml::Value as Toml;
 
 use crate::document::Value;
 use crate::fields::{Item, plain};
+use crate::pcre;
 
 const OPERATORS: [&str; 11] =
     ["==", "~=", ">", ">=", "<", "<=", "~~", "~*", "in", "has", "ipmatch"];
@@ -12,7 +13,7 @@ const LOGICAL: [&str; 4] = ["AND", "OR", "!AND", "!OR"];
 /// A whole expression: a list of conditions that must all hold, or a word and what it joins.
 pub(super) fn vars(item: &Item<'_>) -> Option<Toml> {
     let Value::List(nodes) = &item.node.value else {
-        item.refuse("an expression is a list of conditions, as [[\"arg_a\", \"==\", \"1\"]]");
+        item.invalid("an expression is a list of conditions, as [[\"arg_a\", \"==\", \"1\"]]");
         return None;
     };
     if nodes
@@ -27,7 +28,7 @@ pub(super) fn vars(item: &Item<'_>) -> Option<Toml> {
 
 fn rule(item: &Item<'_>) -> Option<Toml> {
     let Value::List(nodes) = &item.node.value else {
-        item.refuse("a condition is a list, as [\"arg_a\", \"==\", \"1\"]");
+        item.invalid("a condition is a list, as [\"arg_a\", \"==\", \"1\"]");
         return None;
     };
     let words: Vec<Option<&str>> = nodes.iter().map(crate::document::Node::text).collect();
@@ -35,7 +36,7 @@ fn rule(item: &Item<'_>) -> Option<Toml> {
         && let Some(word) = LOGICAL.iter().find(|logical| *logical == word)
     {
         if nodes.len() < 3 {
-            item.refuse(format!("{word:?} joins two conditions or more"));
+            item.invalid(format!("{word:?} joins two conditions or more"));
             return None;
         }
         let mut first = true;
@@ -51,23 +52,29 @@ fn rule(item: &Item<'_>) -> Option<Toml> {
     let negated = words.get(1) == Some(&Some("!"));
     let operator = words.get(if negated { 2 } else { 1 }).copied().flatten();
     let (Some(Some(variable)), Some(operator)) = (words.first(), operator) else {
-        item.refuse(
+        item.invalid(
             "a condition is [VARIABLE, OPERATOR, VALUE] or [VARIABLE, \"!\", OPERATOR, VALUE]",
         );
         return None;
     };
     if !OPERATORS.contains(&operator) {
-        item.refuse(format!("there is no operator {operator:?}"));
+        item.invalid(format!("there is no operator {operator:?}"));
         return None;
     }
     if nodes.len() != if negated { 4 } else { 3 } {
-        item.refuse(
+        item.invalid(
             "a condition is [VARIABLE, OPERATOR, VALUE] or [VARIABLE, \"!\", OPERATOR, VALUE]",
         );
         return None;
     }
+    if let Some(why) = nodes.last()?.text().and_then(pcre::differs)
+        && matches!(operator, "~~" | "~*")
+    {
+        item.refuse(why);
+    }
+    super::doubts::condition(item, variable, operator, &nodes.last()?.value);
     let value = value(&nodes.last()?.value).or_else(|| {
-        item.refuse("a condition compares with text, a number, a flag or a list of them");
+        item.invalid("a condition compares with text, a number, a flag or a list of them");
         None
     })?;
     let mut rule = vec![plain(variable)];

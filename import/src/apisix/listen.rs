@@ -67,9 +67,13 @@ impl Process {
         });
         if let Some(document) = &document {
             let trusted = process.read_document(document, work);
-            work.trusted_certificate = trusted;
+            work.settings.trusted_certificate = trusted;
+            work.settings.loaded_plugins = super::objects::loaded_plugins(document);
         }
-        work.tail_slash = process.tail_slash;
+        work.settings.tail_slash = process.tail_slash;
+        // What APISIX always does.
+        put(&mut process.http, "forwarded_host", Some("http_host"));
+        put(&mut process.http, "wrong_method_status", Some(404));
         let any = |port| vec![format!("0.0.0.0:{port}")];
         if process.plain.is_empty() {
             process.plain = any(PLAIN);
@@ -82,7 +86,12 @@ impl Process {
             process.tls = any(TLS);
         }
         let port = |address: &String| address.rsplit_once(':')?.1.parse().ok();
-        work.https_port = process.tls.first().and_then(port);
+        work.settings.serves_plain = !process.plain.is_empty();
+        let http = document.as_ref().and_then(|document| document.get("nginx_config")?.get("http"));
+        let underscores = http.and_then(|http| http.get("underscores_in_headers"));
+        work.settings.drops_underscores = underscores
+            .is_some_and(|node| node.text() == Some("off") || node.value == Value::Flag(false));
+        work.settings.https_port = process.tls.first().and_then(port);
         process
     }
 
@@ -120,6 +129,7 @@ impl Process {
             ["nginx_config", "plugin_attr", "ext-plugin", "discovery", "wasm", "xrpc", "graphql"]
         {
             let _ = fields.with(key, |item| {
+                super::doubts::snippets(&item);
                 item.changed("this is not imported: docs/configuration.md has the keys of [runtime], [log] and [http]");
                 Some(())
             });
@@ -199,6 +209,7 @@ impl Process {
     pub(super) fn write(&self, draft: &mut Draft, body: &Draft, work: &Work) {
         let mut http = self.http.clone();
         put(&mut http, "real_ip", work.real_ip.take());
+        put(&mut http, "client_max_body_size", work.max_body_size.take());
         put(&mut http, "error_pages", Some(error_pages(work)));
         draft.push_own("http", http, false);
         if *work.metrics.borrow() {

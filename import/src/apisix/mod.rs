@@ -1,8 +1,12 @@
 //! APISIX: `apisix.yaml` and its JSON twin, objects of the admin API, `config.yaml`.
 
+mod adc;
 mod checks;
+mod doubts;
 mod environment;
 mod expression;
+mod invalid;
+mod leads;
 mod listen;
 mod objects;
 mod plugins;
@@ -34,6 +38,8 @@ pub struct Options {
     pub skip_plugins: BTreeSet<String>,
     /// Plugins that keep people out may be among them.
     pub knows: bool,
+    /// Objects that APISIX overlooks are left out, as it leaves them out.
+    pub drop_invalid: bool,
     /// The text of `config.yaml`; without it APISIX's defaults hold.
     pub process: Option<String>,
 }
@@ -63,6 +69,7 @@ pub fn convert(text: &str, options: &Options, env: &dyn Fn(&str) -> Option<Strin
     let mut work = Work::default();
     work.skipped_plugins.clone_from(&options.skip_plugins);
     work.knows = options.knows;
+    work.drop_invalid = options.drop_invalid;
     let process = Process::read(options.process.as_deref(), env, &mut work);
     let document = match read(text, env) {
         Ok(document) => Some(document),
@@ -73,7 +80,17 @@ pub fn convert(text: &str, options: &Options, env: &dyn Fn(&str) -> Option<Strin
     };
     let mut draft = Draft::new(MAKER);
     if let Some(document) = &document {
-        let objects = Objects::of(document, &work);
+        let before = work.settings.loaded_plugins.take();
+        work.settings.loaded_plugins = objects::loaded_plugins(document).or(before);
+        let found = if adc::is_adc(document) { adc::objects(document) } else { Vec::new() };
+        let mut objects = if found.is_empty() {
+            Objects::of(document, &work)
+        } else {
+            Objects::found(&found, &work)
+        };
+        if work.drop_invalid {
+            objects.drop_invalid(&work);
+        }
         write_all(&objects, &process, &work, &mut draft);
         if !work.log.refused() {
             draft.prove(&work, env);
@@ -100,14 +117,15 @@ fn write_all(objects: &Objects<'_>, process: &Process, work: &Work, draft: &mut 
         }
         let converted = convert(&fields, object, objects);
         fields.finish();
-        // A rule that says nothing here (`prometheus`) is no table.
+        // A rule that says nothing here (`prometheus`) is no table; a service that says nothing is still named.
         let says = |key: &String| !matches!(key.as_str(), "id" | "name" | "desc" | "labels");
-        if converted.keys().any(says) {
-            let source = Source { path: object.path.clone(), spot: object.node.spot };
+        if table != "global_rules" || converted.keys().any(says) {
+            let source = Source { path: object.path.clone(), file: None, spot: object.node.spot };
             draft.push(table, converted, source);
         }
     };
     let mut body = Draft::new(MAKER);
+    doubt(objects, work);
     for object in &objects.ssls {
         each(object, &mut body, "ssls", ssl::convert);
     }
@@ -120,6 +138,9 @@ fn write_all(objects: &Objects<'_>, process: &Process, work: &Work, draft: &mut 
     for object in &objects.routes {
         each(object, &mut body, "routes", route::convert);
     }
+    for object in &objects.consumers {
+        plugins::consumers::check(object, objects, work);
+    }
     for object in &objects.plugin_configs {
         plugins::check(object, objects, work);
     }
@@ -130,9 +151,25 @@ fn write_all(objects: &Objects<'_>, process: &Process, work: &Work, draft: &mut 
         let rule = [("request_id".to_owned(), toml::Value::Table(request_id))];
         body.push_own("global_rules", rule.into_iter().collect(), true);
     }
+    for (index, mut store) in work.stores.take().into_iter().enumerate() {
+        store.insert("id".to_owned(), format!("redis-{}", index + 1).into());
+        body.push_own("stores", store, true);
+    }
     process.spread(&mut body);
     process.write(draft, &body, work);
     draft.append(body);
+}
+
+/// Says what objects let through together.
+fn doubt(objects: &Objects<'_>, work: &Work) {
+    for object in &objects.ssls {
+        let item = Item { node: object.node, path: &Path::Root(&object.path), work };
+        doubts::server_names(objects, &item);
+    }
+    for object in &objects.routes {
+        let item = Item { node: object.node, path: &Path::Root(&object.path), work };
+        doubts::probes(objects, &item);
+    }
 }
 
 /// Converts the fields of an object into a table of Ferrule's.

@@ -5,9 +5,10 @@ use toml::Value as Toml;
 use crate::fields::{Fields, Item, network, plain, put};
 
 use super::expression;
-use super::objects::{Object, Objects, describe, reference};
-use super::plugins::{Plugins, Sought};
-use super::service::{overridden, put_upstream};
+use super::leads::{DROP, Leads, leads};
+use super::objects::{DeadEnd, Object, Objects, describe, reference};
+use super::plugins::{self, Plugins, Sought};
+use super::service::put_upstream;
 use super::upstream;
 
 const METHODS: [&str; 10] =
@@ -30,45 +31,107 @@ pub(super) fn convert(
         fields.refuse(key, "the gateway runs no scripts: conditions are `vars`");
     }
     put_upstream(fields, objects, &mut table);
-    let service = reference(fields, "service_id").and_then(|id| {
-        let found = objects.service(&id);
-        if found.is_none() {
-            fields.item().refuse(format!("there is no service of the id {id:?}"));
+    fields.ignore(&["plugins", "service_id", "plugin_config_id"]);
+    let parents = match Parents::of(fields, objects) {
+        Ok(parents) => parents,
+        Err(dead) => {
+            answer(fields, &mut table, &dead);
+            return table;
         }
-        put(&mut table, "service_id", Some(id));
-        found
-    });
-    let config = reference(fields, "plugin_config_id").and_then(|id| {
-        let found = objects.plugin_config(&id);
-        if found.is_none() {
-            fields.item().refuse(format!("there is no plugin config of the id {id:?}"));
-        }
-        found
-    });
+    };
     let work = fields.item().work;
-    fields.ignore(&["plugins"]);
     let mut plugins = Plugins::of_object(object, work);
-    if let Some(config) = config {
+    if let Some(config) = parents.config {
         plugins.add_missing(Plugins::of_object(config, work));
     }
-    if let Some(service) = service {
-        let apart = overridden(service, objects);
+    if let Some(service) = parents.service {
+        put(&mut table, "service_id", service.id.clone());
+        let apart =
+            service.id.as_deref().map(|id| objects.apart(id, plugins::group)).unwrap_or_default();
         plugins.add_missing(Plugins::of_object(service, work).only(&apart));
     }
     table.extend(plugins.convert(&Sought::All, objects, work));
-    let service_leads = service.is_some_and(|service| {
-        ["upstream", "upstream_id"].iter().any(|key| service.node.get(key).is_some())
-    });
-    let leads = ["upstream", "upstream_id", "redirect", "return"];
-    let leads = leads.iter().any(|key| table.contains_key(*key));
-    if !leads && !service_leads && !fields.has("upstream") && !fields.has("upstream_id") {
-        let message =
-            "it leads nowhere, as there is no upstream: such requests get 503, as they did";
-        fields.item().changed(message);
-        let answer = [("status".to_owned(), Toml::Integer(503))];
-        put(&mut table, "return", Some(answer.into_iter().collect::<toml::Table>()));
+    if let Some(dead) = dead_end(fields, &table, parents.service, objects) {
+        answer(fields, &mut table, &dead);
     }
     table
+}
+
+/// What a route takes settings from.
+struct Parents<'o, 'a> {
+    service: Option<&'o Object<'a>>,
+    config: Option<&'o Object<'a>>,
+}
+
+impl<'o, 'a> Parents<'o, 'a> {
+    /// Finds them. If one is not there, APISIX answers every request: the plugin config is looked for first.
+    fn of(fields: &Fields<'_>, objects: &'o Objects<'a>) -> Result<Self, DeadEnd> {
+        let missing = |status: i64, what: &str, id: &str| {
+            let why = format!("there is no {what} of the id {id:?}");
+            if fields.item().work.drop_invalid {
+                return Err(DeadEnd { status, why });
+            }
+            fields.item().refuse(format!("{why}{DROP}"));
+            Ok(None)
+        };
+        let config = match reference(fields, "plugin_config_id") {
+            Some(id) => match objects.plugin_config(&id) {
+                None => missing(503, "plugin config", &id)?,
+                found => found,
+            },
+            None => None,
+        };
+        let service = match reference(fields, "service_id") {
+            Some(id) => match objects.service(&id) {
+                None => missing(404, "service", &id)?,
+                found => found,
+            },
+            None => None,
+        };
+        Ok(Self { service, config })
+    }
+}
+
+/// Why a route's requests go nowhere, if they do not.
+fn dead_end(
+    fields: &Fields<'_>,
+    table: &toml::Table,
+    service: Option<&Object<'_>>,
+    objects: &Objects<'_>,
+) -> Option<DeadEnd> {
+    // An expression need not match, and a request may have come by https already.
+    let redirected = table.get("redirect").is_some_and(|redirect| redirect.get("uri").is_some());
+    let leads_on = ["upstream", "upstream_id", "return"].iter().any(|key| table.contains_key(*key));
+    if redirected || leads_on {
+        return None;
+    }
+    let nowhere =
+        || DeadEnd { status: 503, why: String::from("it leads nowhere, as there is no upstream") };
+    match leads(fields.item().node, objects) {
+        Leads::Dead(dead) => return fields.item().work.drop_invalid.then_some(dead),
+        Leads::Upstream => return None,
+        Leads::Nowhere => {}
+    }
+    let Some(service) = service else { return Some(nowhere()) };
+    if plugins::answers(service.node) {
+        return None;
+    }
+    match leads(service.node, objects) {
+        Leads::Dead(dead) => fields.item().work.drop_invalid.then_some(dead),
+        Leads::Upstream => None,
+        Leads::Nowhere => Some(nowhere()),
+    }
+}
+
+/// Has the route answer by itself.
+fn answer(fields: &Fields<'_>, table: &mut toml::Table, dead: &DeadEnd) {
+    let message = format!("{}: such requests get {}, as they did", dead.why, dead.status);
+    fields.item().changed(message);
+    let answer = [("status".to_owned(), Toml::Integer(dead.status))];
+    for key in ["upstream", "upstream_id"] {
+        table.remove(key);
+    }
+    put(table, "return", Some(answer.into_iter().collect::<toml::Table>()));
 }
 
 /// Which requests it is for.
@@ -86,11 +149,11 @@ fn matching(fields: &Fields<'_>, table: &mut toml::Table) {
         });
         put(table, many, list.map(Toml::Array));
     }
-    if fields.item().work.tail_slash {
+    if fields.item().work.settings.tail_slash {
         with_tail_slashes(table);
     }
     if !fields.has("uri") && !fields.has("uris") {
-        fields.item().refuse("`uri` or `uris` is missing");
+        fields.item().invalid("`uri` or `uris` is missing");
     }
     put(table, "methods", fields.with("methods", |item| methods(&item)));
     let priority =

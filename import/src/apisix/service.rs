@@ -1,11 +1,10 @@
 //! `services` and `global_rules`.
 
-use std::collections::BTreeSet;
-
 use toml::Value as Toml;
 
 use crate::fields::{Fields, plain, put};
 
+use super::leads::{DROP, Leads, leads};
 use super::objects::{Object, Objects, describe, reference};
 use super::plugins::{Plugins, Sought};
 use super::upstream;
@@ -31,40 +30,34 @@ pub(super) fn convert(
     put_upstream(fields, objects, &mut table);
     let websocket = fields.with("enable_websocket", |item| item.flag());
     put(&mut table, "enable_websocket", websocket);
+    put(&mut table, "path_prefix", fields.with("path_prefix", |item| item.filled().map(plain)));
+    let strip = fields.with("strip_path_prefix", |item| item.flag());
+    put(&mut table, "strip_path_prefix", strip);
     fields.refuse("script", "the gateway runs no scripts");
     fields.ignore(&["plugins"]);
     let work = fields.item().work;
     let plugins = Plugins::of_object(object, work);
     // Judged as a whole, whoever uses it; written without what routes write themselves.
     let _ = plugins.convert(&Sought::All, objects, work);
-    let apart = overridden(object, objects);
+    let apart =
+        object.id.as_deref().map(|id| objects.apart(id, super::plugins::group)).unwrap_or_default();
     table.extend(plugins.convert(&Sought::Without(apart), objects, work));
     table
 }
 
-/// The groups of plugins that some route of this service has itself.
-pub(super) fn overridden(service: &Object<'_>, objects: &Objects<'_>) -> BTreeSet<&'static str> {
-    let routes = objects.routes_of_services();
-    let of_it = service.id.as_ref().and_then(|id| routes.get(id));
-    let mut groups = BTreeSet::new();
-    for route in of_it.into_iter().flatten() {
-        let config = route.node.get("plugin_config_id").and_then(super::objects::id_of);
-        let config = config.and_then(|id| objects.plugin_config(&id));
-        for node in [Some(route.node), config.map(|config| config.node)].into_iter().flatten() {
-            let names = node.get("plugins").map(crate::document::Node::entries).unwrap_or_default();
-            groups.extend(names.iter().filter_map(|entry| super::plugins::group(&entry.key)));
-        }
-    }
-    groups
-}
-
-/// The upstream of a route or service: its id counts where both are given.
+/// The upstream of a route or service: its id counts where both are given. One that passes nothing on is no upstream,
+/// if such are left out.
 pub(super) fn put_upstream(fields: &Fields<'_>, objects: &Objects<'_>, table: &mut toml::Table) {
+    let work = fields.item().work;
+    if work.drop_invalid && matches!(leads(fields.item().node, objects), Leads::Dead(_)) {
+        fields.ignore(&["upstream", "upstream_id"]);
+        return;
+    }
     let inline = fields.with("upstream", |item| upstream::inline(item, objects));
     match reference(fields, "upstream_id") {
         Some(id) => {
             if !objects.has_upstream(&id) {
-                fields.item().refuse(format!("there is no upstream of the id {id:?}"));
+                fields.item().refuse(format!("there is no upstream of the id {id:?}{DROP}"));
             }
             put(table, "upstream_id", Some(id));
         }
@@ -82,7 +75,7 @@ pub(super) fn convert_rule(
     put(&mut table, "id", object.id.clone());
     describe(fields, &mut table);
     if !fields.has("plugins") {
-        fields.item().refuse("`plugins` is missing");
+        fields.item().invalid("`plugins` is missing");
     }
     fields.ignore(&["plugins"]);
     let work = fields.item().work;

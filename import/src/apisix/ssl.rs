@@ -2,6 +2,7 @@
 
 use toml::Value as Toml;
 
+use crate::document::Value;
 use crate::fields::{Fields, Item, plain, put};
 use crate::report::Kind;
 use crate::work::Pem;
@@ -22,11 +23,15 @@ pub(super) fn convert(
         put(&mut table, "type", Some(kind));
     }
     fields.exclusive("sni", "snis");
-    put(&mut table, "sni", fields.with("sni", |item| item.filled().map(plain)));
+    let sni = fields.with("sni", |item| item.filled().map(plain));
     let snis = fields.with("snis", |item| item.each(1, |item| item.filled().map(plain)));
-    put(&mut table, "snis", snis.map(Toml::Array));
+    // A client's certificate is found by its id; the names that APISIX lets it have say nothing.
+    if kind == "server" {
+        put(&mut table, "sni", sni);
+        put(&mut table, "snis", snis.map(Toml::Array));
+    }
     if kind == "server" && !fields.has("sni") && !fields.has("snis") {
-        fields.item().refuse("a server's certificate needs `sni` or `snis`");
+        fields.item().invalid("a server's certificate needs `sni` or `snis`");
     }
     let stem = stem(object, &table);
     put(&mut table, "cert", fields.need("cert", |item| item.pem(Pem::Certificate, &stem)));
@@ -34,9 +39,13 @@ pub(super) fn convert(
     further_pairs(fields, &stem, &mut table);
     let client = fields.with("client", |item| client(item, &stem));
     if kind == "client" && client.is_some() {
-        fields.item().refuse("`client` belongs to a server's certificate");
+        fields.item().invalid("`client` belongs to a server's certificate");
     }
     put(&mut table, "client", client);
+    let _ = fields.with("ocsp_stapling", |item| {
+        stapling(&item);
+        Some(())
+    });
     put(&mut table, "ssl_protocols", fields.with("ssl_protocols", |item| protocols(&item)));
     table
 }
@@ -61,7 +70,7 @@ fn further_pairs(fields: &Fields<'_>, stem: &str, table: &mut toml::Table) {
         put(table, key, list.map(Toml::Array));
     }
     if count[0] != count[1] {
-        fields.item().refuse("`certs` and `keys` must have as many items as each other");
+        fields.item().invalid("`certs` and `keys` must have as many items as each other");
     }
 }
 
@@ -92,6 +101,19 @@ fn client(item: Item<'_>, stem: &str) -> Option<toml::Table> {
     put(&mut table, "skip_mtls_uri_regex", exempt.map(Toml::Array));
     fields.finish();
     Some(table)
+}
+
+/// What the plugin `ocsp-stapling` reads: the gateway fetches no answers, and they never spoke of clients.
+fn stapling(item: &Item<'_>) {
+    let enabled = item.node.get("enabled").is_some_and(|node| node.value == Value::Flag(true));
+    if enabled {
+        item.changed(
+            "no OCSP answers are fetched: let a program of yours write them (ssl_stapling_file)",
+        );
+        let message = "stapling tells clients about this certificate; nobody asked whether a client's is revoked: \
+                       set client.crl";
+        item.say(Kind::Security, message);
+    }
 }
 
 /// Versions of TLS, without those that do not exist here.

@@ -14,6 +14,8 @@ const RENAMED: [(&str, &str); 2] =
 pub(super) enum Captures {
     /// `$1` is what a group of the expression caught.
     Numbered,
+    /// Likewise, and that is a variable here.
+    Rewrite,
     /// `$1` is text.
     None,
 }
@@ -34,16 +36,27 @@ pub(super) fn template(text: &str, captures: Captures) -> String {
         let braced = behind.strip_prefix('{').and_then(|inner| inner.split_once('}'));
         let (name, after) = match braced {
             Some((name, after)) if is_name(name) => (name, after),
+            Some((number, after)) if captures != Captures::None && is_number(number) => {
+                let family = if captures == Captures::Rewrite { "rewrite_" } else { "" };
+                for part in ["${", family, number, "}"] {
+                    out.push_str(part);
+                }
+                rest = after;
+                continue;
+            }
             _ => {
                 let end = behind.find(|mark: char| !(mark.is_ascii_alphanumeric() || mark == '_'));
                 behind.split_at(end.unwrap_or(behind.len()))
             }
         };
-        let number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
-        if number && captures == Captures::Numbered {
+        if is_number(name) && captures != Captures::None {
             // Only one digit counts as one there.
             let (digit, others) = name.split_at(1);
-            for part in ["$", digit, others] {
+            let [front, back] = match captures {
+                Captures::Rewrite => ["${rewrite_", "}"],
+                Captures::Numbered | Captures::None => ["$", ""],
+            };
+            for part in [front, digit, back, others] {
                 out.push_str(part);
             }
             rest = after;
@@ -61,6 +74,10 @@ pub(super) fn template(text: &str, captures: Captures) -> String {
     out
 }
 
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn is_name(name: &str) -> bool {
     name.starts_with(|mark: char| mark.is_ascii_alphabetic() || mark == '_')
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
@@ -76,9 +93,10 @@ impl Item<'_> {
     pub(super) fn header_value(&self, captures: Captures) -> Option<String> {
         let text = self.scalar()?;
         if text.contains(['\r', '\n', '\0']) {
-            self.refuse("a header holds no line break");
+            self.invalid("a header holds no line break");
             return None;
         }
+        super::doubts::variables(self, &text);
         Some(template(&text, captures))
     }
 }
@@ -102,6 +120,14 @@ mod tests {
         ] {
             assert_eq!(template(text, Captures::None), wanted, "{text}");
             assert_eq!(template(text, Captures::Numbered), captured, "{text}");
+        }
+        for (text, numbered, rewrite) in [
+            ("$1/${2}x", "$1/${2}x", "${rewrite_1}/${rewrite_2}x"),
+            ("$12", "$12", "${rewrite_1}2"),
+            ("$uri_$1", "${uri_}$1", "${uri_}${rewrite_1}"),
+        ] {
+            assert_eq!(template(text, Captures::Numbered), numbered, "{text}");
+            assert_eq!(template(text, Captures::Rewrite), rewrite, "{text}");
         }
     }
 }

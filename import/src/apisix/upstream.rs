@@ -10,6 +10,7 @@ use crate::report::Kind;
 use crate::work::Pem;
 
 use super::checks;
+use super::leads::DROP;
 use super::objects::{Object, Objects, describe, reference};
 
 const LARGE: i64 = 1_000_000_000;
@@ -60,7 +61,7 @@ fn inside(fields: &Fields<'_>, objects: &Objects<'_>) -> toml::Table {
     let host = fields.with("upstream_host", |item| item.filled().map(plain));
     match (pass, &host) {
         (Some("rewrite"), None) => {
-            fields.item().refuse("`pass_host` is \"rewrite\", and `upstream_host` is missing");
+            fields.item().invalid("`pass_host` is \"rewrite\", and `upstream_host` is missing");
         }
         (Some("rewrite"), Some(_)) => put(&mut table, "upstream_host", host),
         _ => {}
@@ -112,7 +113,7 @@ fn balance(fields: &Fields<'_>, table: &mut toml::Table) {
         let key = item.filled()?;
         let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if matches!(hash_on, Some("header" | "cookie")) && !key.bytes().all(bare) {
-            item.refuse("the name of a header or cookie is letters, digits, `-` and `_`");
+            item.invalid("the name of a header or cookie is letters, digits, `-` and `_`");
             return None;
         }
         Some(match hash_on {
@@ -124,7 +125,7 @@ fn balance(fields: &Fields<'_>, table: &mut toml::Table) {
     });
     if kind == "chash" {
         if !fields.has("key") {
-            fields.item().refuse("`key` is missing: \"chash\" needs to know what is hashed");
+            fields.item().invalid("`key` is missing: \"chash\" needs to know what is hashed");
         }
         put(table, "hash_on", hash_on);
         put(table, "key", key);
@@ -175,23 +176,15 @@ fn tls(item: Item<'_>, objects: &Objects<'_>, is_https: bool) -> Option<toml::Ta
     fields.exclusive("client_cert_id", "client_cert");
     fields.exclusive("client_cert_id", "client_key");
     if fields.has("client_cert") != fields.has("client_key") {
-        item.refuse("`client_cert` and `client_key` belong together");
+        item.invalid("`client_cert` and `client_key` belong together");
     }
     let cert = fields.with("client_cert", |item| item.pem(Pem::Certificate, "upstream-client"));
     put(&mut table, "client_cert", cert);
     let key = fields.with("client_key", |item| item.pem(Pem::Key, "upstream-client"));
     put(&mut table, "client_key", key);
     let id = reference(&fields, "client_cert_id");
-    if let Some(id) = &id {
-        let found = objects.ssls.iter().find(|object| object.id.as_ref() == Some(id));
-        let kind = found.and_then(|object| object.node.get("type")?.text());
-        match (found, kind) {
-            (Some(_), Some("client")) => {}
-            (Some(_), _) => {
-                item.refuse(format!("the `ssls` of the id {id:?} is not of the type \"client\""));
-            }
-            (None, _) => item.refuse(format!("there are no `ssls` of the id {id:?}")),
-        }
+    if let Some(id) = id.as_ref().filter(|id| !objects.has_client_certificate(id)) {
+        item.refuse(format!("there are no `ssls` of the type \"client\" and the id {id:?}{DROP}"));
     }
     put(&mut table, "client_cert_id", id);
     let ca = fields.with("ca_certs", |item| {
@@ -199,7 +192,7 @@ fn tls(item: Item<'_>, objects: &Objects<'_>, is_https: bool) -> Option<toml::Ta
     });
     match fields.with("verify", |item| item.flag()) {
         Some(true) => {
-            let trusted = item.work.trusted_certificate.clone();
+            let trusted = item.work.settings.trusted_certificate.clone();
             let ca = ca.map(Toml::Array).or_else(|| trusted.map(Toml::String));
             let ca = ca.unwrap_or_else(|| {
                 item.changed(
@@ -269,7 +262,7 @@ fn nodes(item: Item<'_>) -> Option<Toml> {
             all?;
         }
         _ => {
-            item.refuse("nodes are a table of \"host:port\": weight, or a list of tables");
+            item.invalid("nodes are a table of \"host:port\": weight, or a list of tables");
             return None;
         }
     }
@@ -325,7 +318,7 @@ fn authority(item: &Item<'_>, text: &str) -> Option<(String, Option<i64>)> {
             match port.parse::<u16>() {
                 Ok(port) if port > 0 => Some(i64::from(port)),
                 _ => {
-                    item.refuse("a node is \"host:port\", with a port from 1 to 65535; IPv6 stands in brackets");
+                    item.invalid("a node is \"host:port\", with a port from 1 to 65535; IPv6 stands in brackets");
                     return None;
                 }
             }
@@ -340,7 +333,7 @@ fn host(item: &Item<'_>, text: &str) -> Option<String> {
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if text.is_empty() || !text.bytes().all(allowed) {
-        item.refuse("a host is a name or an IPv4 address, or an IPv6 address in brackets");
+        item.invalid("a host is a name or an IPv4 address, or an IPv6 address in brackets");
         return None;
     }
     Some(text.to_owned())

@@ -33,6 +33,11 @@ upstream_id = "up"
 cors.allow_origins_by_regex = ["^https://[a-z]+\\.a\\.test$"]
 
 [[routes]]
+uri = "/options"
+upstream_id = "up"
+cors = { allow_origins = "https://a.test", answer_options = true }
+
+[[routes]]
 uri = "/return"
 return = { status = 403 }
 
@@ -65,6 +70,30 @@ fn told(answer: &Message) -> Vec<String> {
 }
 
 on_both_drivers! {
+    /// With `answer_options` no OPTIONS is the upstream's, whether a page asks or not; everything else is.
+    fn every_options_may_be_answered_here(driver) {
+        let scratch = scratch();
+        let (gateway, upstream) = start(scratch.path(), driver, CONFIG);
+        let mut client = raw::plain(gateway.port("front"));
+        let origin = "Origin: https://a.test\r\n";
+        for (method, path, fields, sent) in [
+            ("OPTIONS", "/options", "", false),
+            ("OPTIONS", "/options", origin, false),
+            ("OPTIONS", "/list", "", true),
+            ("GET", "/options", origin, true),
+            ("POST", "/options", "Content-Length: 0\r\n", true),
+        ] {
+            let before = upstream.seen().len();
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+            client.send(head.as_bytes()).expect("a connection");
+            let answer = client.response(method).expect("an answer");
+            assert_eq!((answer.status(), upstream.seen().len() > before), (200, sent), "{head}");
+            assert!(sent || answer.body.is_empty(), "{answer:?}");
+            let allowed = (fields == origin).then_some("https://a.test");
+            assert_eq!(answer.head.get("access-control-allow-origin"), allowed, "{head}");
+        }
+    }
+
     fn origins_are_told_what_they_may(driver) {
         let scratch = scratch();
         let (gateway, upstream) = start(scratch.path(), driver, CONFIG);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use ferrule_tests::{
-    Authority, Dial, Driver, Leaf, Reloaded, Setup, Upstream, echo, on_both_drivers, scratch,
+    Authority, Dial, Leaf, Reloaded, Setup, Upstream, echo, on_both_drivers, scratch,
 };
 
 use crate::write_ca;
@@ -79,7 +79,7 @@ on_both_drivers! {
             ("person", &person, [200, 200, 200, 200]),
             ("partner", &partner, [400, 200, 200, 403]),
             ("neighbour", &neighbour, [400, 403, 200, 403]),
-            ("stranger", &stranger, [400, 400, 403, 403]),
+            ("stranger", &stranger, [400, 400, 400, 400]),
         ] {
             let asked = [
                 status("strict.test", "/", leaf),

@@ -281,6 +281,7 @@ on_both_drivers! {
         assert!(until(|| (refused(&gateway, "total-timeout") - 1.0).abs() < 0.1));
         go.store(true, Ordering::SeqCst);
         assert_eq!(status(&mut first), 200);
+        assert_eq!(upstream.seen().len(), 1, "it has waited here, and was never sent");
     }
 
     /// Whatever a node takes of connections, it gets no more requests than it takes of those.

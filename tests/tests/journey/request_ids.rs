@@ -1,8 +1,11 @@
 //! The ids that requests are given, by algorithm.
 
 use std::collections::BTreeSet;
+use std::fs;
 
-use ferrule_tests::{Setup, Upstream, echo, on_both_drivers, raw, scratch};
+use ferrule_tests::{PATIENCE, Setup, Upstream, echo, on_both_drivers, poll, raw, scratch};
+
+use crate::tunnel;
 
 const CONFIG: &str = r#"
 [[listen]]
@@ -17,6 +20,22 @@ upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 "#;
 
 on_both_drivers! {
+    /// The line of a tunnel, which is written at its end, has the id that its upstream was told.
+    fn a_tunnel_keeps_its_id(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(tunnel::echoing()));
+        let text = CONFIG.replace("@keys@", "algorithm = \"uuid\"");
+        let text = text.replace("uri = \"/*\"", "uri = \"/*\"\nenable_websocket = true");
+        let log = "access = { path = \"access.log\", format = '$status $request_id' }";
+        let setup = Setup::new(scratch.path(), driver, &text).log_line(log);
+        let gateway = setup.set("upstream", &upstream.port).start();
+        drop(tunnel::open(raw::plain(gateway.port("front"))));
+        let id = upstream.seen().pop().expect("a request").message.head.get("x-id").expect("an id").to_owned();
+        let line = poll(PATIENCE, || {
+            fs::read_to_string(scratch.path().join("access.log")).ok().filter(|text| text.ends_with('\n'))
+        });
+        assert_eq!(line, Some(format!("101 {id}\n")));
+    }
+
     fn ids_are_of_their_algorithm_and_new_each_time(driver) {
         for (keys, length, chars) in [
             ("algorithm = \"uuid\"", 36, "0123456789abcdef-"),

@@ -28,6 +28,7 @@ rewrite = { uri = "/new/$arg_x?fixed=1", host = "inner.test:81", method = "POST"
 [[routes]]
 uri = "/regex/*"
 upstream_id = "up"
+headers.set = { X-Id = "$rewrite_id", X-Groups = "<$rewrite_1/${rewrite_2}>", X-All = "$rewrite_0" }
 rewrite.regex_uri = ["^/regex/(?P<id>[0-9]+)/(.*)$", "/by-id/$id/$2", "^/regex(/[a-z].*)", "$1-$request_method?", "/b", "/c"]
 
 [[routes]]
@@ -58,6 +59,28 @@ fn line(text: &str) -> &str {
 }
 
 on_both_drivers! {
+    /// Of the expression that matched, and of no other; what the client says in these fields is gone.
+    fn groups_of_the_path_stand_in_fields(driver) {
+        let scratch = scratch();
+        let (gateway, upstream) = start(scratch.path(), driver, REWRITE, echo());
+        let mut client = raw::plain(gateway.port("front"));
+        for (target, id, groups) in [
+            ("/regex/17/a%20b/c?q", Some("17"), Some("<17/a b/c>")),
+            ("/regex/some", None, Some("</some/>")),
+            ("/regex/0", None, Some("</>")),
+            ("/regex/8/a%3Cb%20", Some("8"), Some("<8/a<b >")),
+            ("/regex/9/", Some("9"), Some("<9/>")),
+        ] {
+            let fields = "X-Id: theirs\r\nX-Groups: theirs\r\n";
+            let head = format!("GET {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+            client.send(head.as_bytes()).expect("a connection");
+            let answer = client.response("GET").expect("an answer");
+            assert_eq!(answer.status(), 200, "{target}");
+            let seen = upstream.seen().pop().expect("a request").message;
+            assert_eq!((seen.head.get("x-id"), seen.head.get("x-groups")), (id, groups), "{target}");
+        }
+    }
+
     fn another_request_is_sent_than_was_asked_for(driver) {
         let scratch = scratch();
         let (gateway, _upstream) = start(scratch.path(), driver, REWRITE, echo());

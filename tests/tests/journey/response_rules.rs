@@ -66,8 +66,8 @@ fn script() -> Script {
                 true if status == "204" => ("", ""),
                 true => ("Content-Length: 5\r\n", ""),
                 false if path.contains("chunked") => (
-                    "Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n",
-                    "5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n",
+                    "Transfer-Encoding: chunked\r\nTrailer: X-Sum, x_gone, X-Over\r\n",
+                    "5\r\nhello\r\n0\r\nX-Sum: 1\r\nx_gone: 1\r\nX-Over: 2\r\n\r\n",
                 ),
                 false => ("Content-Length: 5\r\n", "hello"),
             };
@@ -111,6 +111,23 @@ on_both_drivers! {
         let dead = get("/dead");
         assert_eq!((dead.status(), dead.head.get("x-own")), (502, Some("502")));
         assert!(get("/nowhere").head.get("strict-transport-security").is_none());
+    }
+
+    /// What is removed or set in the head does not come back behind the body; all else does.
+    fn trailers_follow_the_rules_for_fields(driver) {
+        let scratch = scratch();
+        let (gateway, _upstream) = start(scratch.path(), driver);
+        let mut client = raw::plain(gateway.port("front"));
+        for (path, announced, wanted) in [
+            ("/plain/200/chunked", "X-Sum, x_gone", "X-Sum: 1\r\nx_gone: 1"),
+            ("/fields/200/chunked", "X-Sum", "X-Sum: 1"),
+        ] {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nTE: trailers\r\n\r\n");
+            client.send(request.as_bytes()).expect("a connection");
+            let answer = client.response("GET").expect("a response");
+            assert_eq!(answer.head.get("trailer"), Some(announced), "{path}");
+            assert_eq!(answer.trailers.trim(), wanted, "{path}");
+        }
     }
 
     /// Whatever the upstream sends and the rules say, the client knows where each answer ends.

@@ -119,6 +119,22 @@ on_both_drivers! {
         assert_eq!(last.message.head.target(), "/inner");
     }
 
+    /// Where 404 is wanted there is no other one: what has a route for other methods is not told.
+    fn a_wrong_method_may_find_nothing(driver) {
+        let (scratch, a, b) = (scratch(), named("a"), named("b"));
+        let text = format!("[http]\nwrong_method_status = 404\n{CONFIG}");
+        let gateway = Setup::new(scratch.path(), driver, &text)
+            .set("a", &a.port).set("b", &b.port).set("dead", &free_port()).start();
+        let front = gateway.port("front");
+        let post = |path: &str| {
+            let head = format!("POST {path} HTTP/1.1\r\nHost: any.test\r\nContent-Length: 0\r\n\r\n");
+            exchange(front, head.as_bytes()).0
+        };
+        let (wrong, nowhere) = (post("/read"), post("/nowhere"));
+        assert_eq!((wrong.status(), wrong.head.get("allow"), wrong.text()), (404, None, nowhere.text()));
+        assert_eq!(plain_get(front, "any.test", "/read").status(), 200);
+    }
+
     /// A path is judged as the upstream will read it, and passed on as it came.
     fn a_disguised_path_is_not_another_path(driver) {
         let (scratch, a, b) = (scratch(), named("a"), named("b"));

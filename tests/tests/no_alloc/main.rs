@@ -30,7 +30,7 @@ static ALLOCATOR: Counting = Counting;
 const CASE: &str = "FERRULE_NO_ALLOC_CASE";
 
 /// Enough for every buffer, table and ticket to be where it stays.
-const WARM_UP: usize = 300;
+const WARM_UP: u64 = 300;
 const REQUESTS: u64 = 2_000;
 
 /// rustls: one for each record, two of them read and two written.
@@ -74,6 +74,13 @@ fn a_policy_allocates_nothing() {
 fn limits_allocate_nothing() {
     in_own_process("limited io_uring");
     in_own_process("limited epoll");
+}
+
+/// Each request tells another address of its client: what was rendered of that is rendered again.
+#[test]
+fn addresses_that_change_allocate_nothing() {
+    in_own_process("told io_uring");
+    in_own_process("told epoll");
 }
 
 fn in_own_process(case: &str) {
@@ -130,15 +137,15 @@ fn measure(kind: &str, driver: &str) -> Found {
         None => raw::plain(front),
     };
     let status = if kind == "shaped" { 203 } else { 200 };
-    for _ in 0..WARM_UP {
-        request(&mut connection, status);
+    for number in 0..WARM_UP {
+        request(&mut connection, kind, status, number);
     }
     let (start, _) = allocated();
     assert!(poll(IDLE, || None::<()>).is_none());
     let (before, bytes) = allocated();
     let begun = now();
-    for _ in 0..REQUESTS {
-        request(&mut connection, status);
+    for number in 0..REQUESTS {
+        request(&mut connection, kind, status, number);
     }
     let time = begun.elapsed();
     let (after, more) = allocated();
@@ -152,8 +159,16 @@ fn measure(kind: &str, driver: &str) -> Found {
     Found { requests: after - before, background }
 }
 
-fn request(connection: &mut Raw, status: u16) {
-    let answer = raw::get(connection, "a.test", "/path?query");
+fn request(connection: &mut Raw, kind: &str, status: u16, number: u64) {
+    let field = match number % 4 {
+        _ if kind != "told" => String::new(),
+        0 => String::new(),
+        1 => format!("X-Forwarded-For: 127.{0}.{0}.{0}\r\n", number % 200),
+        _ => format!("X-Forwarded-For: 1.1.1.1, 127.0.0.9:{}\r\n", 1 + number % 60_000),
+    };
+    let head = format!("GET /path?query HTTP/1.1\r\nHost: a.test\r\n{field}\r\n");
+    connection.send(head.as_bytes()).expect("a connection that takes a request");
+    let answer = connection.response("GET").expect("a response");
     assert_eq!(answer.status(), status, "{answer:?}");
 }
 
@@ -186,6 +201,9 @@ const LIMITS: &str = "limits.requests = [\
     limits.rate = { rate = 1000000, burst = 100000, nodelay = true, key = \"$remote_addr\" }\n\
     limits.connections = { connections = 10, burst = 5, delay = \"1s\", key = \"$remote_addr\" }\n";
 
+const TELLS: &str =
+    "real_ip = { source = \"http_x_forwarded_for\", trusted_addresses = [\"127.0.0.1\"] }\n";
+
 const SHAPES: &str = "rewrite = { uri = \"/new$uri\", host = \"up.test\" }\n\
     cors = { allow_origins = \"https://a.test\" }\n\
     refuse = { vars = [[\"http_x_bad\", \"==\", \"1\"]] }\n\
@@ -200,6 +218,7 @@ fn config(kind: &str, driver: &str, front: u16, upstream: u16) -> String {
         "shaped" => SHAPES,
         _ => "",
     };
+    let http = if kind == "told" { TELLS } else { "" };
     let (listen, ssls, to) = if is_plain(kind) {
         ("", "", "")
     } else {
@@ -216,7 +235,7 @@ fn config(kind: &str, driver: &str, front: u16, upstream: u16) -> String {
     format!(
         "[runtime]\nworkers = 1\ncpu_affinity = false\nring_entries = 256\nio_driver = \"{driver}\"\n\
          tls_fast_path = {fast}\n\
-         [http]\nkeepalive_requests = 1000000\n\
+         [http]\nkeepalive_requests = 1000000\n{http}\
          [identity_headers]\nX-Dn = \"$ssl_client_s_dn\"\nX-Remain = \"$ssl_client_v_remain\"\n\
          xfcc = \"append_forward\"\n\
          [log]\nerror = \"stderr\"\naccess = {{ path = \"access.log\", format = \"json\" }}\n\

@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod check;
+mod compare;
 mod ctl;
 mod ctl_events;
 mod ctl_table;

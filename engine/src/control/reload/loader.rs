@@ -26,6 +26,7 @@ use crate::control::process::terminal::{self, cannot_start};
 use crate::control::process::{clock, machine};
 use crate::control::state::commands::{CommandQueue, LoaderJob, LoaderProgress};
 use crate::control::state::status::ProcessStatus;
+use crate::control::stores::StoreThreads;
 use crate::report::{LogConsumer, LogProducer, log_ring, log_ring::RING_BYTES};
 use crate::setup::CoreLink;
 use crate::setup::listeners::Listeners;
@@ -157,6 +158,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
         listeners: Arc::clone(&listeners),
         resolver,
         prober: Prober::new(links.first(), &status.checks),
+        stores: StoreThreads::default(),
         writer: writer.clone(),
         level,
         started_with: runtime.clone(),

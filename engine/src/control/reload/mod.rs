@@ -2,6 +2,7 @@
 //! resolved names of upstream nodes.
 
 mod address_table;
+mod fixed_keys;
 pub(crate) mod loader;
 mod opening;
 mod preconditions;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ferrule_config::model::Runtime;
 use ferrule_config::{Draft, Problems};
 
+use super::fixed_keys::of_fixed;
 use super::opening;
 use super::resolver::Resolver;
 use super::source::GenerationSource;
@@ -25,6 +26,7 @@ use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::{
     ProcessStatus, Reloads, SharedStates, TakenReload, TicketAnswer,
 };
+use crate::control::stores::StoreThreads;
 use crate::health::announce::announce_panic;
 use crate::health::{Breakers, NodeStates};
 use crate::limits::Limits;
@@ -52,6 +54,8 @@ pub struct Reloader {
     pub(super) resolver: Resolver,
     /// Asks the nodes whether they work.
     pub(super) prober: Prober,
+    /// Exchange counts of limits with other gateways.
+    pub(super) stores: StoreThreads,
     /// Writes both logs.
     pub(crate) writer: LogWriter,
     /// Sets the level of diagnostics.
@@ -230,6 +234,7 @@ impl Reloader {
         for (upstream, edge) in node_states.review(unix_seconds) {
             announce_panic(&node_states, upstream, edge, unix_seconds);
         }
+        self.stores.follow(generation, &limits);
         let shared = SharedStates { node_states, breakers, limits };
         self.status.activate(generation, meters, shared, sockets.bound());
         self.resolver.publish(generation, addresses);
@@ -278,28 +283,6 @@ pub(super) fn warn_of_problems(warnings: &Problems) {
 /// Logs the endpoints that another process still has.
 pub(super) fn warn_of_waiting(endpoints: &PreparedEndpoints) {
     log_warnings(&endpoints.waiting().map(str::to_owned).collect::<Vec<_>>());
-}
-
-/// What is said of the keys whose change needs a restart.
-fn of_fixed(started_with: &Runtime, now: &Runtime) -> Vec<String> {
-    let words =
-        |key| format!("{key} cannot change by a reload; it stays as it was until a restart");
-    fixed_changes(started_with, now).into_iter().map(words).collect()
-}
-
-fn fixed_changes(started_with: &Runtime, now: &Runtime) -> Vec<&'static str> {
-    [
-        ("runtime.workers", started_with.workers != now.workers),
-        ("runtime.cpu_affinity", started_with.cpu_affinity != now.cpu_affinity),
-        ("runtime.ring_entries", started_with.ring_entries != now.ring_entries),
-        ("runtime.io_driver", started_with.io_driver != now.io_driver),
-        ("runtime.tls_fast_path", started_with.tls_fast_path != now.tls_fast_path),
-        ("runtime.max_connections", started_with.max_connections != now.max_connections),
-        ("runtime.buffer_memory", started_with.buffer_memory != now.buffer_memory),
-    ]
-    .into_iter()
-    .filter_map(|(key, changed)| changed.then_some(key))
-    .collect()
 }
 
 #[cfg(test)]
@@ -362,6 +345,7 @@ pub(crate) mod testing {
             )
             .unwrap(),
             prober: Prober::new(links.first(), &status.checks),
+            stores: StoreThreads::default(),
             level: diagnostics::start(&writer, first.config.log.level),
             started_with: first.config.runtime.clone(),
             current: Arc::clone(&first),
@@ -476,17 +460,6 @@ mod tests {
             assert!(Arc::ptr_eq(&old.listeners[0].socket, &new.listeners[0].socket));
         }
         assert!(!Arc::ptr_eq(&first[0].listeners[0].socket, &first[1].listeners[0].socket));
-    }
-
-    #[test]
-    fn what_needs_a_restart_is_named() {
-        let (_folder, file) = folder("127.0.0.1:0");
-        let reloader = reloader(&file);
-        let mut now = reloader.started_with.clone();
-        assert!(fixed_changes(&reloader.started_with, &now).is_empty());
-        now.ring_entries += 1;
-        now.shutdown_timeout += Duration::from_secs(1);
-        assert_eq!(fixed_changes(&reloader.started_with, &now), ["runtime.ring_entries"]);
     }
 
     #[test]

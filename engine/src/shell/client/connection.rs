@@ -195,11 +195,19 @@ impl Client {
     pub(crate) fn render_identity(&mut self) {
         let mut block = std::mem::take(&mut self.identity_block);
         block.clear();
+        let log_parts = self.log_parts.take();
         self.log_parts = self.core.clock.with_now(|now| {
             let facts = self.facts(now, None);
             let plan = &self.live.generation.plan;
             plan.identity.render_block(&facts, &mut block);
-            plan.access_log.as_ref().map(|line| Box::new(line.fixed_parts(&facts)))
+            let line = plan.access_log.as_ref()?;
+            Some(match log_parts {
+                Some(mut parts) => {
+                    line.renew_fixed_parts(&facts, &mut parts);
+                    parts
+                }
+                None => Box::new(line.fixed_parts(&facts)),
+            })
         });
         self.identity_block = block;
         self.forwarded.render(&self.live.generation.plan.http.forwarded, &self.facts);
@@ -213,7 +221,7 @@ impl Client {
             .zip(request)
             .and_then(|(real_ip, request)| told_address(real_ip, self.ends.source.ip(), request));
         if self.facts.take_told(told) {
-            self.route_identities.clear();
+            self.route_identities.outdate_blocks();
             self.render_identity();
         }
     }
@@ -260,13 +268,12 @@ impl Client {
         let trust = self.live.generation.plan.route(route).access.trust();
         let (Some(trust), true) = (trust, self.server.is_some()) else { return };
         let now = self.core.clock.unix_seconds();
-        if self.route_identities.select(trust, now) {
-            return;
+        if !self.route_identities.select(trust, now) {
+            let identity =
+                judge_by_trust(&self.live, self.server, self.identity.as_deref(), trust, now);
+            self.route_identities.add(trust, identity);
         }
-        let identity =
-            judge_by_trust(&self.live, self.server, self.identity.as_deref(), trust, now);
-        self.route_identities.add(trust, identity);
-        let mut block = Vec::new();
+        let Some(mut block) = self.route_identities.take_outdated_block() else { return };
         self.core.clock.with_now(|now| {
             let facts = self.facts(now, None);
             self.live.generation.plan.identity.render_block(&facts, &mut block);

@@ -16,6 +16,8 @@ pub(crate) struct RouteIdentity {
     pub(crate) identity: Rc<ClientIdentity>,
     /// The identity headers that stay the same for all requests with this identity.
     pub(crate) identity_block: Vec<u8>,
+    /// Those are to be rendered before they are sent.
+    is_outdated: bool,
 }
 
 /// The identities of one connection by the authorities of routes, and the one that the current request
@@ -58,13 +60,31 @@ impl RouteIdentities {
     /// Adds an identity and selects it.
     pub(crate) fn add(&mut self, trust: TrustId, identity: Rc<ClientIdentity>) {
         self.selected = Some(self.known.len());
-        self.known.push(RouteIdentity { trust, identity, identity_block: Vec::new() });
+        let identity_block = Vec::new();
+        self.known.push(RouteIdentity { trust, identity, identity_block, is_outdated: true });
+    }
+
+    /// What was rendered of all of them is not true any more.
+    pub(crate) fn outdate_blocks(&mut self) {
+        self.selected = None;
+        self.known.iter_mut().for_each(|known| known.is_outdated = true);
+    }
+
+    /// The memory for the headers of the selected one, if those are to be rendered.
+    pub(crate) fn take_outdated_block(&mut self) -> Option<Vec<u8>> {
+        let known = self.selected.and_then(|at| self.known.get_mut(at))?;
+        known.is_outdated.then(|| {
+            let mut block = std::mem::take(&mut known.identity_block);
+            block.clear();
+            block
+        })
     }
 
     /// The rendered headers of the selected one.
     pub(crate) fn set_identity_block(&mut self, block: Vec<u8>) {
         if let Some(known) = self.selected.and_then(|at| self.known.get_mut(at)) {
             known.identity_block = block;
+            known.is_outdated = false;
         }
     }
 

@@ -274,7 +274,6 @@ async fn exchange(
     let (mut progress, stream) = (ResponseProgress::default(), &mut client.stream);
     let mut relayed =
         relay(request, &context, stream, memory, &mut lease, &mut flow, &mut progress).await;
-    drop(shape);
     if let Some(kept) = kept {
         kept.give_back(memory);
     }

@@ -12,6 +12,7 @@ use super::context::ExchangeContext;
 use super::memory::ExchangeMemory;
 use crate::exchange::refusal::Refusal;
 use crate::limits::{LimitAnswer, Quota, show_quota, show_retry};
+use crate::plan::request_limits::WrongNumber;
 use crate::plan::{Facts, LimitId, RoutePolicy};
 use crate::shell::client::connection::Client;
 use crate::shell::transport::net;
@@ -53,8 +54,16 @@ pub(super) fn next(
         let limit = plan.limit(id);
         let shown = |quota: Option<Quota>| quota.filter(|_| limit.shows_headers());
         match ask(id, request, client, memory) {
-            None => {}
-            Some(LimitAnswer::Refused { retry_ns, quota }) => {
+            Err(WrongNumber) => {
+                memory.permits.clear();
+                return LimitStep::Refused(Refusal::LimitNumber);
+            }
+            Ok(None) => {}
+            Ok(Some(LimitAnswer::StoreAway)) => {
+                memory.permits.clear();
+                return LimitStep::Refused(Refusal::LimitStoreAway);
+            }
+            Ok(Some(LimitAnswer::Refused { retry_ns, quota })) => {
                 memory.permits.clear();
                 memory.limited = Some(id);
                 if let Some(quota) = shown(quota) {
@@ -66,7 +75,7 @@ pub(super) fn next(
                 let limit = &limit.limit;
                 return LimitStep::Refused(Refusal::Limited(limit.rule.kind(), limit.status));
             }
-            Some(LimitAnswer::Passes { delay_ns, quota, permit }) => {
+            Ok(Some(LimitAnswer::Passes { delay_ns, quota, permit })) => {
                 memory.permits.extend(permit);
                 if let Some(quota) = shown(quota) {
                     let less = walk.least.filter(|one| one.remaining <= quota.remaining);
@@ -98,7 +107,7 @@ fn ask(
     request: &ExchangeContext<'_>,
     client: &Client,
     memory: &mut ExchangeMemory,
-) -> Option<LimitAnswer> {
+) -> Result<Option<LimitAnswer>, WrongNumber> {
     let ExchangeMemory { head, request: scratch, request_ids, upload, .. } = memory;
     let (plan, limits) = (&request.live.generation.plan, &request.live.limits);
     let route = plan.route(request.admission.route);
@@ -107,7 +116,9 @@ fn ask(
         let facts = client.facts(now, Some(asked));
         let facts = Facts { request_ids: Some(request_ids), ..facts };
         let now = limits.shared().now_ns(request.core.clock.instant());
-        plan.limit(id).key.with_key(&facts, upload, |key| limits.ask(id, key, now))
+        let limit = plan.limit(id);
+        let told = limit.told_rule(&facts, upload)?;
+        Ok(limit.key.with_key(&facts, upload, |key| limits.ask_by(id, key, told, now)))
     })
 }
 

@@ -49,8 +49,11 @@ pub(crate) struct ExchangeMemory {
 impl ExchangeMemory {
     /// Forgets an exchange, and keeps the memory that most exchanges have use for.
     pub(crate) fn clear(&mut self) {
-        let Self { out, upload, response, attempts, held, permits, shape, .. } = self;
+        let Self { out, upload, response, attempts, held, permits, shape, block, .. } = self;
         shape.shrink_to(KEPT_BYTES_MAX);
+        block.shrink_to(KEPT_BYTES_MAX);
+        self.request.captures.clear();
+        self.rewritten.groups.clear();
         attempts.clear();
         permits.clear();
         held.clear();
@@ -76,6 +79,7 @@ impl ExchangeMemory {
         let attempts = std::mem::take(&mut self.attempts);
         // A tunnel is under way until its end.
         let permits = std::mem::take(&mut self.permits);
-        *self = Self { head, request, attempts, permits, ..Self::default() };
+        let request_ids = self.request_ids;
+        *self = Self { head, request, attempts, permits, request_ids, ..Self::default() };
     }
 }

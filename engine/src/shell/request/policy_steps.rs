@@ -20,12 +20,14 @@ use crate::exchange::refusal::Refusal;
 use crate::exchange::reuse::{self, AfterExchange, Bodies, ClientEnd};
 use crate::exchange::{Admission, permit};
 use crate::plan::cors::{CorsField, CorsPlan, CorsRequest};
+use crate::plan::facts::LogFacts;
 use crate::plan::reshape::RedirectPlan;
 use crate::plan::split::{SplitShare, TrafficSplit};
 use crate::plan::static_answer::{BodyPlan, StaticAnswerPlan};
-use crate::plan::{Facts, RouteId, RoutePlan, RoutePolicy};
+use crate::plan::{Facts, RouteId, RoutePlan, RoutePolicy, UpstreamId};
 use crate::shell::client::connection::Client;
 use crate::shell::state::generation::LiveGeneration;
+use crate::wire::head::Method;
 use crate::wire::write;
 
 /// How a request ends that is not forwarded.
@@ -112,8 +114,9 @@ fn answers_preflight(
     cors.each_field(&asked, &mut |field| match field {
         CorsField::Set(name, value) => block.set(name, value),
         CorsField::Add(name, value) => block.add(name, value),
+        CorsField::Remove(name) => block.remove(name),
     });
-    asked.is_preflight
+    cors.answers(&asked, head.method == Method::Options)
 }
 
 /// What the rules for responses change in the head of an answer of ours.
@@ -122,6 +125,7 @@ pub(super) fn change_own_head(
     client: &Client,
     memory: &mut ExchangeMemory,
     route: RouteId,
+    upstream: Option<UpstreamId>,
     buf: &[u8],
     status: u16,
 ) {
@@ -130,12 +134,14 @@ pub(super) fn change_own_head(
     let Some(policy) = route.policy.as_deref().filter(|policy| !policy.response.is_empty()) else {
         return;
     };
-    let ExchangeMemory { head, request: scratch, request_ids, block, out, .. } = memory;
+    let ExchangeMemory { head, request: scratch, request_ids, attempts, block, out, .. } = memory;
+    let nodes = upstream.map(|id| plan.upstream(id).nodes.as_slice()).unwrap_or_default();
+    let log = LogFacts { status, attempts, nodes, ..LogFacts::default() };
     client.core.clock.with_now(|now| {
         let request = Client::request_facts(head.view(buf), scratch, &route.id);
         let facts = client.facts(now, Some(request));
         let facts = Facts { request_ids: Some(request_ids), ..facts };
-        shaping::change_own_head(policy, status, &facts, out, block);
+        shaping::change_own_head(policy, &log, &facts, out, block);
     });
 }
 
@@ -296,6 +302,7 @@ fn rewrite(
         let facts = Facts { request_ids: Some(request_ids), ..facts };
         rewritten.rewrite(rewrite, admission, &facts);
     });
+    scratch.captures.extend(&rewritten.groups);
     let method = head.view(buf).method_text();
     rewritten.find_demanding(plan, rewrite, admission, scratch, method);
 }
@@ -399,7 +406,7 @@ pub(super) async fn give(
     memory: &mut ExchangeMemory,
     outcome: &mut Outcome,
 ) -> AfterExchange {
-    change_own_head(client, memory, request.admission.route, request.buf, answer.status);
+    change_own_head(client, memory, request.admission.route, None, request.buf, answer.status);
     let bodies = request.unread_bodies();
     let keep_alive = client.may_keep(request.admission.keep_alive) && bodies == Bodies::Complete;
     let body = render(&answer, request, memory, keep_alive);

@@ -9,15 +9,17 @@ use std::time::Duration;
 use super::drain::DRAIN_TIME;
 use super::held_body::HeldBody;
 use super::relay::{RelayError, TransferTimes, relay_body};
-use super::shaping::ResponseShape;
+use super::shaping::{ResponseShape, ShapeMoment};
 use super::total_time::TotalTimer;
 use super::tries::Tries;
 use crate::exchange::cause::{ClientCause, ExchangeFailure, UpstreamCause};
 use crate::exchange::flow::Flow;
 use crate::exchange::outcome::byte_count;
 use crate::exchange::response::{Delivery, PendingRequest, ResponseStep, admit_response};
+use crate::exchange::response_block::ResponseBlock;
 use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::response_head::{client_head, granted_head, interim_head};
+use crate::exchange::trailers::TrailerRules;
 use crate::plan::Plan;
 use crate::plan::request_ids::RequestIdField;
 use crate::shell::client::accepted::ListenerConnections;
@@ -251,7 +253,7 @@ fn admit_head(
             interims,
             http_date: now.http_date,
             continue_wanted: context.upload.expect_forwarded,
-            trailers: context.takes_trailers.then_some(&context.plan.identity),
+            trailers: context.takes_trailers.then(|| context.trailer_rules(None)),
             via: context.plan.http.via.as_deref(),
             request_id: context.request_id,
         };
@@ -266,7 +268,8 @@ fn admit_head(
             ResponseStep::Final(delivery) => match context.shape {
                 None => client_head(head, delivery, &pending, memory.out),
                 Some(shape) => {
-                    let shaped = shape.append(head, delivery, &pending, now, memory.out);
+                    let moment = ShapeMoment { now, elapsed: context.core.clock.elapsed() };
+                    let shaped = shape.append(head, delivery, &pending, moment, memory.out);
                     *delivery = shaped.delivery;
                     progress.sent_status = Some(shaped.status);
                     progress.own_body = shaped.own_body;
@@ -283,6 +286,11 @@ impl ResponseContext<'_> {
     /// request (RFC 9110, section 10.1.1).
     pub(super) fn knows_what_follows(&self, continued: bool) -> bool {
         continued || !self.upload.expect_forwarded || self.upload.complete.get()
+    }
+
+    /// Which trailers pass, where `block` changes the head.
+    fn trailer_rules<'b>(&'b self, block: Option<&'b ResponseBlock>) -> TrailerRules<'b> {
+        TrailerRules { identity: &self.plan.identity, block }
     }
 
     /// How long each side may take over the response's body.
@@ -364,7 +372,8 @@ pub(super) async fn deliver(
     delivery: Delivery,
 ) -> Result<(), ExchangeFailure> {
     let write_timeout = context.plan.http.send_timeout;
-    let trailers = delivery.trailers.then_some(&context.plan.identity);
+    let block = context.shape.filter(|_| delivery.trailers).map(ResponseShape::block);
+    let trailers = delivery.trailers.then(|| context.trailer_rules(block.as_deref()));
     let mut flow = Flow::new(delivery.body, delivery.to_client, None)
         .with_trailers(trailers)
         .with_trailer_limits(context.plan.response_limits());

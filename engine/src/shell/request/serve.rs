@@ -285,7 +285,8 @@ async fn refuse(
     }
     // What is refused before there is a route has no policy.
     if let Some(route) = outcome.route {
-        policy_steps::change_own_head(client, memory, route, buf, refusal.status());
+        let upstream = outcome.upstream;
+        policy_steps::change_own_head(client, memory, route, upstream, buf, refusal.status());
     }
     let ExchangeMemory { head, request_ids, out, block, limited, .. } = memory;
     out.clear();

@@ -16,6 +16,7 @@ pub(super) struct ShapeMemory {
 impl ShapeMemory {
     /// Gives back what grew beyond this many bytes.
     pub(super) fn shrink_to(&mut self, bytes: usize) {
+        self.block.shrink_to(bytes);
         for grown in [&mut self.value, &mut self.body] {
             grown.clear();
             if grown.capacity() > bytes {

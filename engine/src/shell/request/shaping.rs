@@ -3,8 +3,9 @@
 //! In: a response head that was admitted. Out: the head that the client gets, and the body where it is ours. The
 //! request is kept aside meanwhile, because the memory it stood in is worked in.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::mem::take;
+use std::time::Duration;
 
 use super::context::ExchangeContext;
 use super::memory::ExchangeMemory;
@@ -14,10 +15,11 @@ use crate::exchange::response::{Delivery, PendingRequest};
 use crate::exchange::response_block::ResponseBlock;
 use crate::exchange::response_shape::{ResponseChange, ShapedResponse, shaped_head};
 use crate::identity::ClientIdentity;
+use crate::plan::attempts::AttemptRecord;
 use crate::plan::facts::{ConnectionFacts, LogFacts, Now, SessionFacts};
 use crate::plan::response_plan::{FieldChange, ResponseRulePlan};
 use crate::plan::static_answer::BodyPlan;
-use crate::plan::{Facts, RequestIds, RoutePolicy};
+use crate::plan::{Facts, NodePlan, RequestIds, RoutePolicy};
 use crate::shell::client::connection::Client;
 use crate::wire::head::{Method, RequestHead};
 use crate::wire::view::ResponseView;
@@ -29,6 +31,8 @@ pub(super) struct KeptRequest {
     scratch: Scratch,
     request_ids: RequestIds,
     block: ResponseBlock,
+    /// The tries at nodes so far, the one that is under way among them.
+    attempts: RefCell<Vec<AttemptRecord>>,
     /// What the response is worked out in.
     shape: RefCell<ShapeMemory>,
 }
@@ -40,6 +44,7 @@ impl KeptRequest {
             scratch: take(&mut memory.request),
             request_ids: memory.request_ids,
             block: take(&mut memory.block),
+            attempts: RefCell::new(take(&mut memory.attempts)),
             shape: RefCell::new(take(&mut memory.shape)),
         }
     }
@@ -48,6 +53,7 @@ impl KeptRequest {
         memory.head = self.head;
         memory.request = self.scratch;
         memory.block = self.block;
+        memory.attempts = self.attempts.into_inner();
         memory.shape = self.shape.into_inner();
     }
 }
@@ -57,9 +63,19 @@ pub(crate) struct ResponseShape<'a> {
     policy: &'a RoutePolicy,
     /// The files that are bodies of answers.
     files: &'a [Box<[u8]>],
-    /// What templates may read, but for the time and the status.
+    /// What the tries count in.
+    nodes: &'a [NodePlan],
+    /// What templates may read, but for the time, the status and the tries.
     facts: Facts<'a>,
     kept: &'a KeptRequest,
+}
+
+/// When a response's head is there.
+#[derive(Clone, Copy)]
+pub(super) struct ShapeMoment<'a> {
+    pub(super) now: Now<'a>,
+    /// By the core's clock.
+    pub(super) elapsed: Duration,
 }
 
 /// What is known of the client of a response.
@@ -90,12 +106,17 @@ impl<'a> ResponseShape<'a> {
             log: None,
             request_ids: Some(&kept.request_ids),
         };
-        Self { policy, files: &plan.body_files, facts, kept }
+        Self { policy, files: &plan.body_files, nodes: &request.upstream().nodes, facts, kept }
     }
 
     /// The method by which the client asked.
     const fn asked(&self) -> Method {
         self.kept.head.method
+    }
+
+    /// What has changed in the head.
+    pub(super) fn block(&self) -> Ref<'a, ResponseBlock> {
+        Ref::map(self.kept.shape.borrow(), |shape| &shape.block)
     }
 
     /// Appends the head that the client gets, and a body of ours behind it.
@@ -104,21 +125,44 @@ impl<'a> ResponseShape<'a> {
         response: ResponseView<'_>,
         delivery: &Delivery,
         pending: &PendingRequest<'_>,
-        now: Now<'_>,
+        moment: ShapeMoment<'_>,
+        out: &mut Vec<u8>,
+    ) -> ShapedResponse {
+        let attempts = &mut *self.kept.attempts.borrow_mut();
+        // What is recorded of it when it is over, as far as it is known by now.
+        let under_way = attempts.last().copied();
+        if let Some(attempt) = attempts.last_mut() {
+            attempt.status = Some(delivery.status);
+            attempt.header_micros = Some(attempt.micros_until(moment.elapsed));
+        }
+        let status = delivery.status;
+        let log = LogFacts { status, attempts, nodes: self.nodes, ..LogFacts::default() };
+        let facts = Facts { now: moment.now, log: Some(&log), ..self.facts };
+        let shaped = self.append_with(&facts, response, delivery, pending, out);
+        if let (Some(attempt), Some(under_way)) = (attempts.last_mut(), under_way) {
+            *attempt = under_way;
+        }
+        shaped
+    }
+
+    fn append_with(
+        &self,
+        facts: &Facts<'_>,
+        response: ResponseView<'_>,
+        delivery: &Delivery,
+        pending: &PendingRequest<'_>,
         out: &mut Vec<u8>,
     ) -> ShapedResponse {
         let ShapeMemory { block, value, body } = &mut *self.kept.shape.borrow_mut();
         block.copy_from(&self.kept.block);
         body.clear();
-        let log = LogFacts { status: delivery.status, ..LogFacts::default() };
-        let facts = Facts { now, log: Some(&log), ..self.facts };
         let mut change = ResponseChange::default();
         let mut own: Option<&ResponseRulePlan> = None;
         for rule in &self.policy.response {
-            if !rule.holds(&facts, value) {
+            if !rule.holds(facts, value) {
                 continue;
             }
-            change_fields(rule, &facts, value, block);
+            change_fields(rule, facts, value, block);
             change.status = rule.status.or(change.status);
             own = rule.body.as_ref().map(|_| rule).or(own);
         }
@@ -132,7 +176,7 @@ impl<'a> ResponseShape<'a> {
                     self.files.get(*index).map(|file| &**file).unwrap_or_default()
                 }
                 BodyPlan::Rendered(template) => {
-                    template.render(&facts, body);
+                    template.render(facts, body);
                     body
                 }
             };
@@ -156,16 +200,15 @@ fn change_fields(
     });
 }
 
-/// What a policy's rules change in the head of an answer of ours with this status.
+/// What a policy's rules change in the head of an answer of ours; `log` has its status, and the tries before it.
 pub(super) fn change_own_head(
     policy: &RoutePolicy,
-    status: u16,
+    log: &LogFacts<'_>,
     facts: &Facts<'_>,
     value: &mut Vec<u8>,
     block: &mut ResponseBlock,
 ) {
-    let log = LogFacts { status, ..LogFacts::default() };
-    let facts = Facts { log: Some(&log), ..*facts };
+    let facts = Facts { log: Some(log), ..*facts };
     for rule in &policy.response {
         if rule.holds(&facts, value) {
             change_fields(rule, &facts, value, block);

@@ -26,7 +26,7 @@ pub(super) fn cors(fields: &Fields<'_>, target: &mut Target<'_>) {
             let message = format!(
                 "`{key}` can't be \"*\" with `allow_credential`: browsers refuse it; \"**\" allows all"
             );
-            fields.item().refuse(message);
+            fields.item().invalid(message);
         }
         put(&mut table, key, text.map(|text| plain(&text)));
     }
@@ -39,5 +39,7 @@ pub(super) fn cors(fields: &Fields<'_>, target: &mut Target<'_>) {
         put(&mut table, key, list.map(Toml::Array));
     }
     fields.refuse("allow_origins_by_metadata", "write the origins into `allow_origins`");
+    // As it does there; elsewhere an OPTIONS that asks for something else is the upstream's to answer.
+    table.insert("answer_options".to_owned(), Toml::Boolean(true));
     put(target.table, "cors", Some(table));
 }

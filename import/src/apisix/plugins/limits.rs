@@ -6,7 +6,9 @@ use crate::document::Value;
 use crate::fields::{Fields, Item, plain, put};
 
 use super::super::template::{Captures, literal, template};
-use super::Target;
+use super::{Target, stores};
+
+const POLICIES: [&str; 4] = ["local", "redis", "redis-cluster", "redis-sentinel"];
 
 const COUNT: std::ops::RangeInclusive<i64> = 1..=1_000_000_000;
 
@@ -16,48 +18,62 @@ pub(super) fn requests(fields: &Fields<'_>, target: &mut Target<'_>) {
         "rules",
         "write each rule as a `limit-count` of its own, or as an entry of `limits.requests`",
     );
-    put(&mut table, "count", fields.need("count", |item| fixed(&item, COUNT)));
-    put(&mut table, "window", fields.need("time_window", |item| fixed(&item, COUNT)));
+    let count = whole(fields, "count", "count", &mut table, COUNT);
+    put(&mut table, "count", count);
+    let window = whole(fields, "time_window", "window", &mut table, COUNT);
+    put(&mut table, "window", window);
     let kind = fields.with("window_type", |item| item.word(&["fixed", "sliding"]));
     put(&mut table, "window_type", kind);
     common(fields, &["var", "var_combination", "constant"], &mut table);
     let show = fields.with("show_limit_quota_header", |item| item.flag());
     put(&mut table, "show_headers", show);
     put(&mut table, "group", fields.with("group", |item| item.filled().map(plain)));
+    match fields.with("policy", |item| item.word(&POLICIES)) {
+        Some(policy @ ("redis" | "redis-cluster")) => stores::store(fields, policy, &mut table),
+        Some("redis-sentinel") => fields.item().refuse(
+            "`policy` is \"redis-sentinel\": name the server that writes, with `policy: redis`",
+        ),
+        _ => without_store(fields),
+    }
     add(target, "requests", table);
 }
 
 pub(super) fn rate(fields: &Fields<'_>, target: &mut Target<'_>) {
     let mut table = toml::Table::new();
-    put(&mut table, "rate", fields.need("rate", |item| item.number(0.0, true)));
-    put(&mut table, "burst", fields.need("burst", |item| item.number(0.0, false)));
+    let rate = decimal(fields, "rate", &mut table, true);
+    put(&mut table, "rate", rate);
+    let burst = decimal(fields, "burst", &mut table, false);
+    put(&mut table, "burst", burst);
     put(&mut table, "nodelay", fields.with("nodelay", |item| item.flag()));
     need_key(fields);
     common(fields, &["var", "var_combination"], &mut table);
+    local(fields);
     add(target, "rate", table);
 }
 
 pub(super) fn connections(fields: &Fields<'_>, target: &mut Target<'_>) {
     let mut table = toml::Table::new();
     fields.refuse("rules", "write each rule as an entry of `limits.connections`");
-    put(&mut table, "connections", fields.need("conn", |item| fixed(&item, 1..=1_000_000)));
-    let burst = fields.need("burst", |item| fixed(&item, 0..=1_000_000));
+    let most = whole(fields, "conn", "connections", &mut table, 1..=1_000_000);
+    put(&mut table, "connections", most);
+    let burst = whole(fields, "burst", "burst", &mut table, 0..=1_000_000);
     let delay = fields.need("default_conn_delay", |item| item.number(0.0, true));
     let only = fields.with("only_use_default_delay", |item| item.flag());
     // Without a burst nothing is ever delayed.
-    if burst != Some(0) {
+    if burst != Some(0) || table.contains_key("burst_from") {
         put(&mut table, "burst", burst);
         put(&mut table, "delay", delay);
         put(&mut table, "only_use_default_delay", only);
     }
     need_key(fields);
     common(fields, &["var", "var_combination"], &mut table);
+    local(fields);
     add(target, "connections", table);
 }
 
 fn need_key(fields: &Fields<'_>) {
     if !fields.has("key") {
-        fields.item().refuse("`key` is missing");
+        fields.item().invalid("`key` is missing");
     }
 }
 
@@ -68,21 +84,75 @@ fn add(target: &mut Target<'_>, kind: &str, entry: toml::Table) {
     }
 }
 
-/// A number. One that a request says itself is no limit, so of `${http_conn ?? 5}` the 5 is taken.
-fn fixed(item: &Item<'_>, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
-    if let Value::Text(text) = &item.node.value {
-        let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-        let default = inner.and_then(|inner| inner.split_once("??")?.1.trim().parse().ok());
-        if let Some(number) = default.filter(|number| range.contains(number)) {
-            item.changed(format!(
-                "a variable, and so perhaps the client, said this number: it is {number} now"
-            ));
+/// A number, or what says it: `${http_conn ?? 5}` is what the field says, and 5 without one.
+fn number<T>(
+    fields: &Fields<'_>,
+    names: LimitKeys,
+    table: &mut toml::Table,
+    read: impl Fn(&Item<'_>) -> Option<T>,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Option<T> {
+    fields.need(names.there, |item| {
+        let Value::Text(text) = &item.node.value else { return read(&item) };
+        if let Some(number) = parse(text) {
             return Some(number);
         }
-        item.refuse("a number that a variable holds, and so perhaps the client, is not taken: write the number");
-        return None;
-    }
-    item.integer(range)
+        let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+        let said = inner.and_then(|inner| inner.split_once("??"));
+        let number = said.and_then(|(name, default)| {
+            let number = parse(default.trim())?;
+            let name = name.trim();
+            let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+            (!name.is_empty() && name.bytes().all(is_name)).then(|| {
+                let key = format!("{}_from", names.here);
+                put(table, &key, Some(format!("${{{name}}}")));
+                number
+            })
+        });
+        if number.is_none() {
+            item.refuse(
+                "a number, or a variable with the number that holds where it has no value: \
+                 `${http_NAME ?? 5}`",
+            );
+        }
+        number
+    })
+}
+
+/// What a number is called there, and here.
+#[derive(Clone, Copy)]
+struct LimitKeys {
+    there: &'static str,
+    here: &'static str,
+}
+
+/// A whole number within these bounds.
+fn whole(
+    fields: &Fields<'_>,
+    there: &'static str,
+    here: &'static str,
+    table: &mut toml::Table,
+    range: std::ops::RangeInclusive<i64>,
+) -> Option<i64> {
+    let parse = |text: &str| text.parse().ok().filter(|number| range.contains(number));
+    let read = |item: &Item<'_>| item.integer(range.clone());
+    number(fields, LimitKeys { there, here }, table, read, parse)
+}
+
+/// A number that may have decimals: more than 0, or 0 as well.
+fn decimal(
+    fields: &Fields<'_>,
+    key: &'static str,
+    table: &mut toml::Table,
+    exclusive: bool,
+) -> Option<Toml> {
+    let parse = |text: &str| {
+        let number: f64 = text.parse().ok()?;
+        let fits = if exclusive { number > 0.0 } else { number >= 0.0 };
+        (fits && number.is_finite()).then_some(Toml::Float(number))
+    };
+    let read = |item: &Item<'_>| item.number(0.0, exclusive);
+    number(fields, LimitKeys { there: key, here: key }, table, read, parse)
 }
 
 /// What they have in common: what requests are told apart by, and what the others are answered with.
@@ -100,14 +170,22 @@ fn common(fields: &Fields<'_>, kinds: &'static [&'static str], table: &mut toml:
     let status = fields.with("rejected_code", |item| item.integer(200..=599));
     put(table, "status", status);
     put(table, "message", fields.with("rejected_msg", |item| item.filled().map(plain)));
-    let words = ["local", "redis", "redis-cluster", "redis-sentinel"];
-    if let Some(policy) = fields.with("policy", |item| item.word(&words))
+}
+
+/// Only `limit-count` is counted in a store.
+fn local(fields: &Fields<'_>) {
+    if let Some(policy) = fields.with("policy", |item| item.word(&POLICIES))
         && policy != "local"
     {
-        fields
-            .item()
-            .refuse(format!("`policy` is {policy:?}: each gateway counts for itself, \"local\""));
+        fields.item().refuse(format!(
+            "`policy` is {policy:?}: gateways exchange counts in intervals, and what this plugin counts \
+             changes within milliseconds; each gateway counts it for itself, \"local\""
+        ));
     }
-    // What it does without its store, and there is none.
+    without_store(fields);
+}
+
+/// What it does without its store, and there is none.
+fn without_store(fields: &Fields<'_>) {
     let _ = fields.with("allow_degradation", |item| item.flag());
 }

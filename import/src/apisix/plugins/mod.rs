@@ -1,12 +1,16 @@
 //! Plugins: each becomes a key of the route, service or rule that has it.
 
+mod answer;
+pub(super) mod consumers;
 mod cors;
 mod limits;
 mod redirect;
 mod response;
+mod restrict;
 mod rewrite;
 mod small;
 mod split;
+mod stores;
 
 use std::collections::BTreeSet;
 
@@ -46,6 +50,8 @@ pub(super) struct Target<'t> {
     pub(super) objects: &'t Objects<'t>,
     /// `_meta.filter`, as conditions.
     pub(super) filter: Option<Toml>,
+    /// The plugins that stand beside it.
+    pub(super) others: &'t [&'t str],
 }
 
 /// Converts one plugin.
@@ -65,18 +71,23 @@ const fn known(name: &'static str, group: &'static str, convert: Convert) -> Kno
     Known { name, group, convert, filtered: false }
 }
 
-const KNOWN: [Known; 13] = [
+const KNOWN: [Known; 20] = [
     known("api-breaker", "api_breaker", small::api_breaker),
+    known("cert-auth", "client", consumers::cert_auth),
     known("client-control", "client_max_body_size", small::client_control),
+    known("consumer-restriction", "client", consumers::restriction),
     known("cors", "cors", cors::cors),
+    known("fault-injection", "return", answer::fault_injection),
     known("ip-restriction", "client", small::ip_restriction),
     known("limit-conn", "limits", limits::connections),
     known("limit-count", "limits", limits::requests),
     known("limit-req", "limits", limits::rate),
+    known("mocking", "return", answer::mocking),
     known("prometheus", "metrics", small::prometheus),
     known("proxy-rewrite", "rewrite", rewrite::proxy_rewrite),
     known("real-ip", "real_ip", small::real_ip),
     known("redirect", "redirect", redirect::redirect),
+    known("referer-restriction", "refuse", restrict::referer),
     known("request-id", "request_id", small::request_id),
     Known {
         name: "response-rewrite",
@@ -84,7 +95,23 @@ const KNOWN: [Known; 13] = [
         convert: response::response_rewrite,
         filtered: true,
     },
+    known("ua-restriction", "refuse", restrict::user_agent),
+    known("uri-blocker", "refuse", restrict::uri_blocker),
 ];
+
+/// Adds a table to a key that takes one or several.
+fn push(table: &mut toml::Table, key: &str, entry: toml::Table) {
+    let entry = Toml::Table(entry);
+    let all = match table.remove(key) {
+        None => entry,
+        Some(Toml::Array(mut list)) => {
+            list.push(entry);
+            Toml::Array(list)
+        }
+        Some(other) => Toml::Array(vec![other, entry]),
+    };
+    table.insert(key.to_owned(), all);
+}
 
 /// Converted apart, as it refers to upstreams.
 const SPLIT: Known = Known {
@@ -133,17 +160,42 @@ pub(super) fn group(name: &str) -> Option<&'static str> {
     find(name).map(|known| known.group)
 }
 
-/// Judges the plugins of an object that is written nowhere itself.
+/// Plugins that answer a request themselves.
+const ANSWER: [&str; 3] = ["fault-injection", "mocking", "redirect"];
+
+/// Does an object have a plugin that answers its requests?
+pub(super) fn answers(object: &Node) -> bool {
+    let plugins = object.get("plugins").map(Node::entries).unwrap_or_default();
+    plugins.iter().any(|entry| ANSWER.contains(&entry.key.as_str()) && !is_disabled(&entry.node))
+}
+
+/// The plugins of an object that keep people out.
+pub(super) fn guards_of(object: &Node) -> Vec<&str> {
+    let plugins = object.get("plugins").map(Node::entries).unwrap_or_default();
+    plugins.iter().map(|entry| entry.key.as_str()).filter(|name| GUARDS.contains(name)).collect()
+}
+
+/// Judges a plugin config, which is written nowhere itself.
+pub(super) fn convert_config(
+    fields: &Fields<'_>,
+    object: &Object<'_>,
+    objects: &Objects<'_>,
+) -> toml::Table {
+    super::objects::describe(fields, &mut toml::Table::new());
+    if !fields.has("plugins") {
+        fields.item().invalid("`plugins` is missing");
+    }
+    fields.ignore(&["plugins"]);
+    let work = fields.item().work;
+    Plugins::of_object(object, work).convert(&Sought::All, objects, work)
+}
+
+/// The same, and says what becomes of it.
 pub(super) fn check(object: &Object<'_>, objects: &Objects<'_>, work: &Work) {
     let path = Path::Root(&object.path);
     let Some(fields) = (Item { node: object.node, path: &path, work }).fields() else { return };
-    super::objects::describe(&fields, &mut toml::Table::new());
-    if !fields.has("plugins") {
-        fields.item().refuse("`plugins` is missing");
-    }
-    fields.ignore(&["plugins"]);
+    let _ = convert_config(&fields, object, objects);
     fields.finish();
-    let _ = Plugins::of_object(object, work).convert(&Sought::All, objects, work);
     work.log.add(Kind::Converted, object.node.spot, &object.path, "into each route that names it");
 }
 
@@ -193,10 +245,14 @@ impl<'a> Plugins<'a> {
         work: &Work,
     ) -> toml::Table {
         let mut table = toml::Table::new();
+        // One that is left out says nothing about those beside it.
+        let left_out = |name: &str| work.skipped_plugins.contains(name);
+        let on = self.uses.iter().filter(|used| !is_disabled(used.node) && !left_out(used.name));
+        let others: Vec<&str> = on.map(|used| used.name).collect();
         for used in &self.uses {
             let path = Path::Root(&used.path);
             let item = Item { node: used.node, path: &path, work };
-            if work.skipped_plugins.contains(used.name) {
+            if left_out(used.name) {
                 skip(&item, used.name);
                 continue;
             }
@@ -209,13 +265,18 @@ impl<'a> Plugins<'a> {
             if matches!(sought, Sought::Without(groups) if groups.contains(known.group)) {
                 continue;
             }
-            convert_one(&item, known, objects, &mut table);
+            say_unloaded(&item, used.name);
+            convert_one(
+                &item,
+                known,
+                Target { table: &mut table, objects, filter: None, others: &others },
+            );
         }
         table
     }
 }
 
-fn convert_one(item: &Item<'_>, known: &Known, objects: &Objects<'_>, table: &mut toml::Table) {
+fn convert_one(item: &Item<'_>, known: &Known, mut target: Target<'_>) {
     let Some(fields) = item.fields() else { return };
     let meta = fields.with("_meta", meta).unwrap_or_default();
     if meta.disabled {
@@ -225,8 +286,22 @@ fn convert_one(item: &Item<'_>, known: &Known, objects: &Objects<'_>, table: &mu
     if meta.filter.is_some() && !known.filtered {
         item.refuse("`_meta.filter`: when it holds can't be told here; write a route of its own, with `vars`");
     }
-    (known.convert)(&fields, &mut Target { table, objects, filter: meta.filter });
+    target.filter = meta.filter;
+    (known.convert)(&fields, &mut target);
     fields.finish();
+}
+
+/// Says that a plugin was not loaded, and so did nothing.
+fn say_unloaded(item: &Item<'_>, name: &str) {
+    let loaded = item.work.settings.loaded_plugins.as_ref();
+    if loaded.is_some_and(|loaded| !loaded.contains(name)) && !is_disabled(item.node) {
+        let message =
+            format!("`{name}` is not in the list `plugins`, and so had no effect; here it has");
+        item.changed(message);
+        if GUARDS.contains(&name) {
+            item.say(Kind::Security, format!("`{name}` kept nobody out, as it was not loaded"));
+        }
+    }
 }
 
 fn skip(item: &Item<'_>, name: &str) {
@@ -248,6 +323,12 @@ fn refuse_unknown(item: &Item<'_>, name: &str) {
         "there is nothing like it here; --skip-plugin leaves it out"
     };
     item.refuse(format!("the plugin `{name}` is not converted: {help}"));
+}
+
+/// Has the object this plugin, switched on?
+fn has(object: &Node, name: &str) -> bool {
+    let found = object.get("plugins").and_then(|plugins| plugins.get(name));
+    found.is_some_and(|node| !is_disabled(node))
 }
 
 fn is_disabled(node: &Node) -> bool {

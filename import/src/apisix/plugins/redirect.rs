@@ -11,7 +11,7 @@ pub(super) fn redirect(fields: &Fields<'_>, target: &mut Target<'_>) {
     let mut table = toml::Table::new();
     let ways = ["uri", "regex_uri", "http_to_https"].map(|key| fields.has(key));
     if ways.iter().filter(|way| **way).count() != 1 {
-        fields.item().refuse("exactly one of `uri`, `regex_uri` and `http_to_https` is needed");
+        fields.item().invalid("exactly one of `uri`, `regex_uri` and `http_to_https` is needed");
     }
     put(
         &mut table,
@@ -30,7 +30,7 @@ pub(super) fn redirect(fields: &Fields<'_>, target: &mut Target<'_>) {
             })
         })?;
         if pair.len() != 2 {
-            item.refuse("`regex_uri` is an expression and what it becomes");
+            item.invalid("`regex_uri` is an expression and what it becomes");
             return None;
         }
         Some(pair)
@@ -40,7 +40,7 @@ pub(super) fn redirect(fields: &Fields<'_>, target: &mut Target<'_>) {
     if to_https == Some(true) {
         fields.exclusive("http_to_https", "append_query_string");
         put(&mut table, "http_to_https", to_https);
-        if let Some(port) = fields.item().work.https_port.filter(|port| *port != 443) {
+        if let Some(port) = fields.item().work.settings.https_port.filter(|port| *port != 443) {
             put(&mut table, "https_port", Some(i64::from(port)));
         }
     } else if fields.has("http_to_https") && !fields.has("uri") && !fields.has("regex_uri") {

@@ -27,7 +27,7 @@ pub(super) fn response_rewrite(fields: &Fields<'_>, target: &mut Target<'_>) {
         let body = item.text()?;
         let decoded = is_base64.then(|| data_encoding::BASE64.decode(body.as_bytes()));
         if body.is_empty() && is_base64 || matches!(decoded, Some(Err(_))) {
-            item.refuse("this is no base64");
+            item.invalid("this is no base64");
             return None;
         }
         Some(body.to_owned())
@@ -92,11 +92,11 @@ fn added(item: &Item<'_>) -> Option<toml::Table> {
     item.each(0, |item| {
         let text = item.filled()?;
         let Some((key, value)) = text.split_once(':') else {
-            item.refuse("a field to add is \"Name: value\"");
+            item.invalid("a field to add is \"Name: value\"");
             return None;
         };
         if value.contains(['\r', '\n', '\0']) {
-            item.refuse("a header holds no line break");
+            item.invalid("a header holds no line break");
             return None;
         }
         let value = Toml::String(template(value.trim(), Captures::None));

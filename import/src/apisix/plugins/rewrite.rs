@@ -29,14 +29,14 @@ const METHODS: [&str; 15] = [
 pub(super) fn proxy_rewrite(fields: &Fields<'_>, target: &mut Target<'_>) {
     let mut table = toml::Table::new();
     if fields.item().node.entries().iter().all(|entry| entry.key == "_meta") {
-        fields
-            .item()
-            .refuse("it says nothing: `uri`, `regex_uri`, `host`, `method` or `headers` is needed");
+        fields.item().invalid(
+            "it says nothing: `uri`, `regex_uri`, `host`, `method` or `headers` is needed",
+        );
     }
     let uri = fields.with("uri", |item| {
         let uri = item.filled()?;
         if !uri.starts_with('/') {
-            item.refuse("a path begins with `/`");
+            item.invalid("a path begins with `/`");
             return None;
         }
         Some(template(uri, Captures::None))
@@ -44,7 +44,7 @@ pub(super) fn proxy_rewrite(fields: &Fields<'_>, target: &mut Target<'_>) {
     let has_uri = uri.is_some();
     put(&mut table, "uri", uri);
     let pairs = fields.with("regex_uri", |item| pairs(&item));
-    let captures = if pairs.is_some() && !has_uri { Captures::Numbered } else { Captures::None };
+    let captures = if pairs.is_some() && !has_uri { Captures::Rewrite } else { Captures::None };
     // `uri` counts where both are given.
     put(&mut table, "regex_uri", pairs.filter(|_| !has_uri).map(Toml::Array));
     let host = fields.with("host", |item| {
@@ -57,14 +57,12 @@ pub(super) fn proxy_rewrite(fields: &Fields<'_>, target: &mut Target<'_>) {
     });
     put(&mut table, "host", host);
     put(&mut table, "method", fields.with("method", |item| item.word(&METHODS)));
-    let _ = fields.with("use_real_request_uri_unsafe", |item| {
-        if item.flag() == Some(false) {
-            item.changed(
-                "a path that is not rewritten reaches the upstream as the client spelt it",
-            );
-        }
-        Some(())
-    });
+    let as_it_came = fields.with("use_real_request_uri_unsafe", |item| item.flag());
+    let is_changed = ["uri", "regex_uri"].iter().any(|key| fields.has(key));
+    if as_it_came != Some(true) && !is_changed && !fields.item().is_below("global_rules") {
+        // There it is sent as it was read, be it changed or not. A global rule rewrites nothing here.
+        put(&mut table, "uri", Some("$uri"));
+    }
     if !table.is_empty() {
         put(target.table, "rewrite", Some(table));
     }
@@ -89,7 +87,7 @@ fn pairs(item: &Item<'_>) -> Option<Vec<Toml>> {
         Some(plain(&target))
     })?;
     if list.len() % 2 != 0 {
-        item.refuse("`regex_uri` is pairs of an expression and what it becomes");
+        item.invalid("`regex_uri` is pairs of an expression and what it becomes");
         return None;
     }
     Some(list)
@@ -147,6 +145,7 @@ fn values(item: &Item<'_>, captures: Captures) -> Option<toml::Table> {
             _ => line.header_value(captures).map(Toml::String),
         };
         if let (Some(name), Some(value)) = (name(&line, key), value) {
+            super::super::doubts::header(&line, name, &value.to_string());
             table.insert(name.to_owned(), value);
         }
     }
@@ -157,7 +156,7 @@ fn values(item: &Item<'_>, captures: Captures) -> Option<toml::Table> {
 pub(super) fn name<'n>(item: &Item<'_>, name: &'n str) -> Option<&'n str> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(allowed) {
-        item.refuse(format!("{name:?} is no name of a header"));
+        item.invalid(format!("{name:?} is no name of a header"));
         return None;
     }
     Some(name)

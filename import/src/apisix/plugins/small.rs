@@ -2,16 +2,26 @@
 
 use toml::Value as Toml;
 
-use crate::document::Value;
+use crate::document::{Node, Value};
 use crate::fields::{Fields, Item, plain, put};
 
+use super::super::objects::{Object, Objects, id_of};
 use super::super::template::literal;
-use super::Target;
 use super::rewrite::name;
+use super::{Target, has, push};
 
 pub(super) fn client_control(fields: &Fields<'_>, target: &mut Target<'_>) {
     let size = fields.with("max_body_size", |item| item.integer(0..=i64::MAX));
-    put(target.table, "client_max_body_size", size);
+    let item = fields.item();
+    if !item.is_below("global_rules") {
+        put(target.table, "client_max_body_size", size);
+        return;
+    }
+    // What holds for every request that no route says more about is a key of `[http]`.
+    let known = item.work.max_body_size.replace(size);
+    if known.is_some() && known != size {
+        item.refuse("another global rule has another size");
+    }
 }
 
 pub(super) fn prometheus(fields: &Fields<'_>, _target: &mut Target<'_>) {
@@ -25,7 +35,7 @@ pub(super) fn prometheus(fields: &Fields<'_>, _target: &mut Target<'_>) {
 pub(super) fn ip_restriction(fields: &Fields<'_>, target: &mut Target<'_>) {
     let mut table = toml::Table::new();
     if fields.has("whitelist") == fields.has("blacklist") {
-        fields.item().refuse("exactly one of `whitelist` and `blacklist` is needed");
+        fields.item().invalid("exactly one of `whitelist` and `blacklist` is needed");
     }
     for (key, ours) in [("whitelist", "allow_addrs"), ("blacklist", "deny_addrs")] {
         put(&mut table, ours, fields.with(key, |item| item.networks(1)).map(Toml::Array));
@@ -34,11 +44,11 @@ pub(super) fn ip_restriction(fields: &Fields<'_>, target: &mut Target<'_>) {
     put(&mut table, "addrs_status", status);
     let message = fields.with("message", |item| item.filled().map(plain));
     put(&mut table, "addrs_message", message);
-    put(target.table, "client", Some(table));
+    push(target.table, "client", table);
 }
 
 /// Who a client is holds for everything that asks for its address, so it becomes a key of `[http]` wherever it stands.
-pub(super) fn real_ip(fields: &Fields<'_>, _target: &mut Target<'_>) {
+pub(super) fn real_ip(fields: &Fields<'_>, target: &mut Target<'_>) {
     let mut table = toml::Table::new();
     put(&mut table, "source", fields.need("source", |item| item.filled().map(plain)));
     let trusted = fields.with("trusted_addresses", |item| item.networks(1));
@@ -50,9 +60,22 @@ pub(super) fn real_ip(fields: &Fields<'_>, _target: &mut Target<'_>) {
     put(&mut table, "trusted_addresses", trusted.map(Toml::Array));
     put(&mut table, "recursive", fields.with("recursive", |item| item.flag()));
     let item = fields.item();
+    if target.objects.routes.iter().any(|route| chosen_by_address(route.node)) {
+        item.refuse(
+            "a route is chosen by the address of a client, for which APISIX takes that of the connection, before \
+             `real-ip`, and Ferrule that of `real-ip`: restrict addresses with `ip-restriction`",
+        );
+    }
     if !item.is_below("global_rules") {
+        if holds_elsewhere(target.objects) {
+            item.refuse(
+                "the address of a client is found in one way for every request, and other routes or a global rule have \
+                 no `real-ip`: whom they let in would say himself who he is; put it into a global rule, or run a \
+                 process of its own for this route",
+            );
+        }
         item.changed(
-            "the address of a client is found in this way for every request, also of other routes",
+            "the address of a client is found in this way for every request, also where no route is found",
         );
     }
     let mut known = item.work.real_ip.borrow_mut();
@@ -64,6 +87,36 @@ pub(super) fn real_ip(fields: &Fields<'_>, _target: &mut Target<'_>) {
         }
         _ => *known = Some(table),
     }
+}
+
+/// Is a route chosen by who its client is?
+fn chosen_by_address(route: &Node) -> bool {
+    let is_set = |key: &str| route.get(key).is_some_and(|node| node.value != Value::Null);
+    is_set("remote_addr") || is_set("remote_addrs") || route.get("vars").is_some_and(names_address)
+}
+
+/// Does a list name the variable, however deep?
+fn names_address(node: &Node) -> bool {
+    match &node.value {
+        Value::List(nodes) => nodes.iter().any(names_address),
+        Value::Text(text) => text == "remote_addr",
+        _ => false,
+    }
+}
+
+/// Is there something that `real-ip` of routes and services does not hold for?
+fn holds_elsewhere(objects: &Objects<'_>) -> bool {
+    const ASKS: [&str; 4] = ["ip-restriction", "limit-conn", "limit-count", "limit-req"];
+    let everywhere = objects.global_rules.iter();
+    let mut everywhere = everywhere.filter(|rule| ASKS.iter().any(|name| has(rule.node, name)));
+    let other = |route: &Object<'_>| {
+        let id = |key: &str| route.node.get(key).and_then(id_of);
+        let config = id("plugin_config_id").and_then(|id| Some(objects.plugin_config(&id)?.node));
+        let service = id("service_id").and_then(|id| Some(objects.service(&id)?.node));
+        let nodes = [Some(route.node), config, service];
+        !nodes.into_iter().flatten().any(|node| has(node, "real-ip"))
+    };
+    everywhere.next().is_some() || objects.routes.iter().any(other)
 }
 
 /// There is one id for all requests, so it becomes a global rule wherever it stands.
@@ -144,7 +197,7 @@ fn break_headers(item: Item<'_>) -> Option<toml::Table> {
             if let Value::Text(text) = &item.node.value
                 && text.contains(['\r', '\n', '\0'])
             {
-                item.refuse("a header holds no line break");
+                item.invalid("a header holds no line break");
                 return None;
             }
             Some(literal(value))

@@ -2,17 +2,44 @@
 
 use toml::Value as Toml;
 
+use crate::document::Value;
 use crate::fields::{Fields, Item, put};
 
 use super::super::expression;
-use super::super::objects::{Objects, reference};
+use super::super::leads::{Leads, leads};
+use super::super::objects::{DeadEnd, Objects, reference};
 use super::super::upstream;
 use super::Target;
 
 pub(super) fn traffic_split(fields: &Fields<'_>, target: &mut Target<'_>) {
     let objects = target.objects;
+    if let Some(dead) = dead_end(fields, objects) {
+        let message = format!("{}: such requests get {}, as they did", dead.why, dead.status);
+        fields.item().changed(message);
+        fields.ignore(&["rules"]);
+        let answer = [("status".to_owned(), Toml::Integer(dead.status))];
+        put(target.table, "return", Some(answer.into_iter().collect::<toml::Table>()));
+        return;
+    }
     let rules = fields.need("rules", |item| item.each(1, |item| rule(item, objects)));
     put(target.table, "traffic_split", rules.map(Toml::Array));
+}
+
+/// Why no request is passed on, if all of them go to one upstream that passes nothing on.
+fn dead_end(fields: &Fields<'_>, objects: &Objects<'_>) -> Option<DeadEnd> {
+    let item = fields.item();
+    let Value::List(rules) = &item.node.get("rules")?.value else { return None };
+    let [rule] = rules.as_slice() else { return None };
+    let Value::List(weighted) = &rule.get("weighted_upstreams")?.value else { return None };
+    match weighted.as_slice() {
+        [only] if item.work.drop_invalid && rule.get("match").is_none() => {
+            match leads(only, objects) {
+                Leads::Dead(dead) => Some(dead),
+                Leads::Upstream | Leads::Nowhere => None,
+            }
+        }
+        _ => None,
+    }
 }
 
 fn rule(item: Item<'_>, objects: &Objects<'_>) -> Option<Toml> {

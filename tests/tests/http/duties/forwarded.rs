@@ -60,6 +60,62 @@ fn a_trusted_peer_is_believed() {
     assert_eq!(sent(http, "", "198.51.100.1", "X-Forwarded-Proto: a\r\n").len(), 5);
 }
 
+/// Where others are trusted, the list of a stranger is nobody's word.
+#[test]
+fn the_list_of_a_stranger_begins_anew_where_others_are_trusted() {
+    let http = "trusted_addresses = ['192.0.2.0/24']\nunderscores_in_headers = true";
+    let mut wanted = vec!["X-Other: 1", "X-Real-IP: 198.51.100.1"];
+    wanted.extend(&OURS[1..4]);
+    wanted.push("X-Forwarded-For: 198.51.100.1");
+    assert_eq!(sent(http, "", "198.51.100.1", CLAIMED), wanted);
+}
+
+/// An empty line is no word to be taken: not beside another one, and not alone.
+#[test]
+fn what_a_trusted_peer_leaves_empty_we_say() {
+    let http = "trusted_addresses = ['192.0.2.0/24']";
+    let empty = "X-Forwarded-Proto:\r\nX-Forwarded-Host: \r\nX-Forwarded-Port:\r\nForwarded:\r\n";
+    assert_eq!(sent(http, "", "192.0.2.7", empty), OURS);
+    let two = "X-Forwarded-Proto:\r\nX-Forwarded-Proto: a\r\n";
+    let lines = sent(http, "", "192.0.2.7", two);
+    let proto: Vec<_> = lines.iter().filter(|line| line.contains("Proto")).collect();
+    assert_eq!(proto, ["X-Forwarded-Proto: a"]);
+}
+
+/// The host as the client wrote it, and the port that it named; whatever its own fields say.
+#[test]
+fn the_host_may_be_told_as_it_came() {
+    let http = "forwarded_host = 'http_host'";
+    for (host, told, port) in [
+        ("Example.COM:8444", "Example.COM:8444", "8444"),
+        ("h", "h", "8443"),
+        ("h:", "h:", "8443"),
+        ("[::1]:9", "[::1]:9", "9"),
+    ] {
+        for fields in ["", "X-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\n"] {
+            let gate = Gate::new(http, "", "192.0.2.7");
+            let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n");
+            let (_, head) = gate.request(&head).unwrap();
+            let all = |name: &str| -> Vec<String> {
+                let lines = head.lines().filter_map(|line| line.strip_prefix(name));
+                lines.map(str::to_owned).collect()
+            };
+            assert_eq!(all("X-Forwarded-Host: "), [told], "{head}");
+            assert_eq!(all("X-Forwarded-Port: "), [port], "{head}");
+        }
+    }
+    // A trusted peer's word, and a route's, come before it.
+    let trusting = "forwarded_host = 'http_host'\ntrusted_addresses = ['192.0.2.7']";
+    let gate = Gate::new(trusting, "headers.set = { X-Forwarded-Port = 'own' }", "192.0.2.7");
+    let ask = "GET / HTTP/1.1\r\nHost: h:81\r\nX-Forwarded-Host: theirs\r\n\r\n";
+    let (_, head) = gate.request(ask).unwrap();
+    for line in ["X-Forwarded-Host: theirs", "X-Forwarded-Port: own"] {
+        let name = line.split(' ').next().unwrap();
+        let all: Vec<_> = head.lines().filter(|one| one.starts_with(name)).collect();
+        assert_eq!(all, [line], "{head}");
+    }
+}
+
 /// What a route says about a name is the last word.
 #[test]
 fn the_rules_of_a_route_win() {

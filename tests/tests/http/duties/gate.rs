@@ -7,6 +7,7 @@ use ferrule_engine::exchange::response::{Delivery, PendingRequest, ResponseStep,
 use ferrule_engine::exchange::response_head::client_head;
 use ferrule_engine::exchange::rewrite::{Destination, upstream_head};
 use ferrule_engine::exchange::rewritten::Rewritten;
+use ferrule_engine::exchange::trailers::TrailerRules;
 use ferrule_engine::exchange::{Admission, Refusal, ResponseFault};
 use ferrule_engine::exchange::{ConnectionView, Scratch, admit};
 use ferrule_engine::identity::{ClientIdentity, Verdict};
@@ -118,6 +119,7 @@ impl Gate {
         let mut parsed = ResponseHead::default();
         parse_response(head, head.len(), self.plan.response_limits(), &mut parsed)
             .map_err(ResponseFault::Wire)?;
+        let rules = TrailerRules { identity: &self.plan.identity, block: None };
         let pending = PendingRequest {
             method,
             version,
@@ -127,7 +129,7 @@ impl Gate {
             interims: 0,
             http_date: NOW.http_date,
             continue_wanted: false,
-            trailers: takes_trailers.then_some(&self.plan.identity),
+            trailers: takes_trailers.then_some(rules),
             via: self.plan.http.via.as_deref(),
             request_id: None,
         };
@@ -135,7 +137,7 @@ impl Gate {
         let ResponseStep::Final(delivery) = step else { panic!("an interim response") };
         let mut out = Vec::new();
         client_head(parsed.view(head), &delivery, &pending, &mut out);
-        let trailers = delivery.trailers.then_some(&self.plan.identity);
+        let trailers = delivery.trailers.then_some(rules);
         let mut flow = Flow::new(delivery.body, delivery.to_client, None).with_trailers(trailers);
         for piece in body {
             let mut at = 0;

@@ -107,7 +107,9 @@ impl Case {
     }
 
     pub(super) fn request(&self) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: x\r\n", self.method, self.place().path());
+        // What nginx passes on without a head has no other end than that of the connection.
+        let fields = "Host: x\r\nConnection: close\r\n";
+        let mut head = format!("{} {} HTTP/1.1\r\n{fields}", self.method, self.place().path());
         let body: Vec<u8> = match self.body {
             Body::None => Vec::new(),
             Body::Sized(len) => {

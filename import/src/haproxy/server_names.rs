@@ -1,0 +1,120 @@
+//! Certificates of `bind` lines, as `[[ssls]]`: HAProxy takes the names from the certificates themselves.
+
+use toml::Value as Toml;
+
+use crate::fields::{plain, put};
+use crate::proof::{Draft, Source};
+use crate::work::Work;
+
+use super::bind::{BindLine, BindTls};
+use super::files::{CertificateFile, ProxyFiles};
+
+/// The `[[ssls]]` of all binds.
+#[derive(Default)]
+pub(super) struct ServerNames {
+    objects: Vec<NamedCertificate>,
+}
+
+/// One of them.
+struct NamedCertificate {
+    /// Which bind it belongs to.
+    bind: usize,
+    names: Vec<String>,
+    file: CertificateFile,
+    more: Vec<CertificateFile>,
+    settings: toml::Table,
+    source: Source,
+}
+
+impl ServerNames {
+    /// Takes the certificates of a bind, and says in it which name is assumed for clients that send none.
+    pub(super) fn take(&mut self, bind: &mut BindLine, at: usize, work: &Work) {
+        let BindLine { line, tls, .. } = bind;
+        let Some(tls) = tls else { return };
+        let mut fallback = None;
+        let spot = line.spot();
+        let path = format!("{}: bind", line.owner);
+        for (number, certificate) in tls.certificates.clone().iter().enumerate() {
+            let mut file = match ProxyFiles::open(certificate) {
+                Ok(file) => file,
+                Err(message) => {
+                    line.refuse(work, 0, message);
+                    continue;
+                }
+            };
+            if number == 0 {
+                if file.names.is_empty() {
+                    file.names.push(format!("default-{at}.invalid"));
+                }
+                let first = file.names.first().map(|name| name.replace('*', "default"));
+                fallback = first.filter(|_| !tls.strict_sni);
+            }
+            let source = Source { path: path.clone(), file: None, spot };
+            if let Err(message) = self.add(file, at, tls, source) {
+                line.refuse(work, 0, message);
+            }
+        }
+        put(&mut tls.settings, "fallback", fallback.map(|name| plain(&name)));
+    }
+
+    fn add(
+        &mut self,
+        mut file: CertificateFile,
+        bind: usize,
+        tls: &BindTls,
+        source: Source,
+    ) -> Result<(), String> {
+        let mut same = None;
+        for (at, object) in self.objects.iter().enumerate() {
+            let shared: Vec<&String> =
+                file.names.iter().filter(|name| object.names.contains(name)).collect();
+            let Some(name) = shared.first() else { continue };
+            let equal = object.settings == tls.settings;
+            if object.bind != bind && (!equal || object.file.cert != file.cert) {
+                return Err(format!(
+                    "{name} is a server name of two `bind` lines that differ: here a name has one certificate and one \
+                     policy, whatever the port"
+                ));
+            }
+            same = Some(at);
+            file.names.retain(|name| !object.names.contains(name));
+        }
+        match same.and_then(|at| self.objects.get_mut(at)) {
+            // The same certificate on another port, or one of another kind of key for the same names.
+            Some(object) if file.names.is_empty() => {
+                if object.file.cert != file.cert {
+                    object.more.push(file);
+                }
+            }
+            _ if file.names.is_empty() => {}
+            _ => self.objects.push(NamedCertificate {
+                bind,
+                names: file.names.clone(),
+                file,
+                more: Vec::new(),
+                settings: tls.settings.clone(),
+                source,
+            }),
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(self, draft: &mut Draft) {
+        for object in self.objects {
+            let mut table = toml::Table::new();
+            let names = object.names.iter().map(|name| plain(name)).collect();
+            put(&mut table, "snis", Some(Toml::Array(names)));
+            let text = |path: &std::path::Path| plain(&path.to_string_lossy());
+            put(&mut table, "cert", Some(text(&object.file.cert)));
+            put(&mut table, "key", Some(text(&object.file.key)));
+            if !object.more.is_empty() {
+                let certs = object.more.iter().map(|file| text(&file.cert)).collect();
+                let keys = object.more.iter().map(|file| text(&file.key)).collect();
+                put(&mut table, "certs", Some(Toml::Array(certs)));
+                put(&mut table, "keys", Some(Toml::Array(keys)));
+            }
+            table.extend(object.settings);
+            draft.push("ssls", table, object.source);
+        }
+    }
+}

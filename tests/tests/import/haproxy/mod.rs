@@ -1,0 +1,6 @@
+//! `ferrule import haproxy`: configurations of our own writing, started beside the real HAProxy from the same text.
+
+mod cases;
+mod generated;
+mod refusals;
+mod stage;
