@@ -51,6 +51,7 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
     let http = check.http(root);
     check.router = http.router;
     let routes = check.routes(root, &http, asked);
+    check.stores_are_used(&routes);
     Config {
         file: file.to_owned(),
         runtime: check.runtime(root),

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::check::context::Check;
 use crate::check::upstreams::split_port;
 use crate::host_names;
-use crate::model::{LimitStore, Password, Store, StoreNode, StorePolicy};
+use crate::model::{LimitStore, Password, Route, Store, StoreNode, StorePolicy};
+use crate::place::Place;
 use crate::raw::{Raw, Text};
 use crate::values::{Wrong, duration_text};
 
@@ -30,6 +31,7 @@ impl Check<'_> {
         }
         for raw in raws {
             let Some(store) = self.store(raw) else { continue };
+            self.password_is_hidden(raw, &store);
             self.store_ids.set(&store.id, self.stores.len());
             self.stores.push(store);
         }
@@ -115,6 +117,32 @@ impl Check<'_> {
             }
         }
         (!nodes.is_empty()).then_some(nodes)
+    }
+
+    /// A store that no limit counts in is only looked at.
+    pub(super) fn stores_are_used(&mut self, routes: &[Route]) {
+        let used = |index: usize| {
+            let limits = routes.iter().flat_map(|route| &route.limits);
+            limits.filter_map(|limit| limit.store.as_ref()).any(|store| store.index == index)
+        };
+        let unused = self.stores.iter().enumerate().filter(|(index, _)| !used(*index));
+        let unused: Vec<Place> = unused.map(|(_, store)| store.place).collect();
+        for place in unused {
+            let help = "name it by `store` of a `limits.requests`, or take it out";
+            self.warn(place, "stores".to_owned(), "no limit is counted in this store", help);
+        }
+    }
+
+    /// A password goes to every server in clear, where there is no TLS.
+    fn password_is_hidden(&mut self, raw: &Raw, store: &Store) {
+        let is_here = |node: &StoreNode| {
+            let address = node.host.parse::<IpAddr>();
+            address.map_or(node.host == "localhost", |address| address.is_loopback())
+        };
+        if store.password.is_some() && store.tls.is_none() && !store.nodes.iter().all(is_here) {
+            let message = "whoever listens on the way to the store reads the password";
+            self.warn(raw.at("password"), raw.path("password"), message, "set `tls`");
+        }
     }
 
     /// Which store a limit counts in, and what it does without it.

@@ -41,6 +41,32 @@ fn defaults_are_those_of_the_reference() {
     assert_eq!((limit.id.as_str(), limit.index, limit.allow_degradation), ("s", 0, false));
 }
 
+/// What is of no use, and a password that anybody on the way can read, are told.
+#[test]
+fn an_unused_store_and_an_open_password_are_warned_about() {
+    let told = |store: &str, limit: &str| {
+        let draft = draft(store, limit);
+        assert!(draft.problems.is_empty(), "{}", draft.problems);
+        draft.problems.render_human()
+    };
+    let other = "count = 2, window = 60, key = '$remote_addr'";
+    assert!(told("id = 's'\nnodes = 'a'", other).contains("no limit is counted in this store"));
+    assert_eq!(told("id = 's'\nnodes = 'a'", LIMIT), "");
+    for (nodes, tls, open) in [
+        ("'10.0.0.1'", "", true),
+        ("['127.0.0.1', 'redis.example']", "", true),
+        ("['127.0.0.1', '[::1]', 'localhost']", "", false),
+        ("'10.0.0.1'", "tls = { ca = 'ca.pem' }", false),
+    ] {
+        let store = format!(
+            "id = 's'\npolicy = 'redis-cluster'\nnodes = {nodes}\npassword = '${{env:SECRET}}'\n{tls}"
+        );
+        let found = told(&store, LIMIT);
+        assert_eq!(found.contains("reads the password"), open, "{store}\n{found}");
+        assert!(!found.contains("s3cret"), "{found}");
+    }
+}
+
 /// Its dump reads back as the same, but for the password.
 #[test]
 fn all_keys_are_taken_and_dumped() {
