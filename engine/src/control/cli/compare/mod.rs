@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use self::answer::{AnswerDifference, compare};
 use self::client::{ClientPair, GatewayUrl, ask, tls_config};
-use self::fresh::FreshGateway;
+use self::fresh::{FreshGateway, NewListener};
 use self::requests::{PlayedRequest, RequestList};
 use crate::control::process::clock;
 
@@ -28,10 +28,11 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 #[derive(clap::Args, Debug)]
 pub(super) struct CompareArguments {
     /// Where the old gateway listens (https://host:port): play requests against it and the new one, and compare the
-    /// answers. May be said twice, for http and https.
+    /// answers. May be said for each of its ports.
     #[arg(long, value_name = "URL", requires = "output")]
     compare: Vec<String>,
-    /// Where the new gateway listens. Without it, it is started from the folder on free ports, and ended afterwards.
+    /// Where the new gateway listens, as often as --compare and in its order. Without it, it is started from the folder
+    /// on free ports, and ended afterwards.
     #[arg(long, value_name = "URL", requires = "compare")]
     against: Vec<String>,
     /// Play the requests of this access log (combined format, or lines of `GET /path host`), and not one for each route.
@@ -97,18 +98,15 @@ impl CompareArguments {
         } else {
             None
         };
-        let new =
-            fresh.as_ref().map_or_else(|| urls(&self.against), |fresh| Ok(fresh.urls.clone()))?;
+        let new = match &fresh {
+            Some(fresh) => fresh.listeners.clone(),
+            None => self.listeners_against(&old)?,
+        };
         let end = clock::monotonic() + PATIENCE;
         let mut played = Vec::new();
         let mut late = 0_usize;
         for old in &old {
-            let Some(new) = new.iter().find(|new| new.tls == old.tls) else {
-                return Err(format!(
-                    "the new gateway has no listener {} TLS",
-                    if old.tls { "with" } else { "without" }
-                ));
-            };
+            let new = NewListener::of(&new, old)?;
             for request in &list.requests {
                 if clock::monotonic() > end {
                     late = late.saturating_add(1);
@@ -123,6 +121,15 @@ impl CompareArguments {
             }
         }
         Ok(result(&played, &list, late))
+    }
+
+    /// Those of the command line: as many as old ones in their order, or one of each kind.
+    fn listeners_against(&self, old: &[GatewayUrl]) -> Result<Vec<NewListener>, String> {
+        let new = urls(&self.against)?;
+        let in_order = new.len() == old.len();
+        let port = |at: usize| old.get(at).filter(|_| in_order).map(|old| old.port);
+        let listeners = new.into_iter().enumerate();
+        Ok(listeners.map(|(at, url)| NewListener { url, configured_port: port(at) }).collect())
     }
 }
 
