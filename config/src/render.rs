@@ -56,7 +56,7 @@ impl Problems {
             let position = self.position(problem.place);
             Report {
                 severity: severity.to_string(),
-                file: self.source().file().display().to_string(),
+                file: self.source().file_of(problem.place).display().to_string(),
                 line: position.line,
                 column: position.column,
                 field: problem.field.clone(),
@@ -86,7 +86,7 @@ impl Problems {
 
     fn line(&self, severity: Severity, problem: &Problem) -> String {
         let position = self.position(problem.place);
-        let file = self.source().file().display();
+        let file = self.source().file_of(problem.place).display();
         let field = match problem.field.as_str() {
             "" => self.field_at(problem.place),
             field => field,
@@ -109,7 +109,7 @@ impl Problems {
         } else {
             format!("{}: {}", problem.field, problem.message)
         };
-        let file = self.source().file().display().to_string();
+        let file = self.source().file_of(problem.place).display().to_string();
         let group = level.primary_title(title);
         let text = self.source().masked();
         let group = if text.is_empty() || problem.place == Place::default() {

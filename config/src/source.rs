@@ -5,6 +5,7 @@
 //! of a header that holds credentials, even where nothing else is known about the text (in a file that is
 //! not TOML, or under a key that does not exist).
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -24,10 +25,28 @@ pub struct Position {
     pub column: usize,
 }
 
-/// The file's name, and its text with every secret masked.
+/// A file and its text.
+#[derive(Clone, Debug)]
+pub(crate) struct FileText {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+/// A file of the configuration.
+#[derive(Clone, Debug)]
+struct SourceFile {
+    path: PathBuf,
+    /// Where its text begins.
+    start: usize,
+    /// Its first private key.
+    private_key: Option<Place>,
+}
+
+/// The names of the files, and their texts one behind the other with every secret masked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Source {
-    file: PathBuf,
+    /// In the order of their texts; the main one first.
+    files: Vec<SourceFile>,
     masked: String,
     /// Where each line starts. Masking moves none of them.
     line_starts: Vec<usize>,
@@ -35,7 +54,7 @@ pub(crate) struct Source {
 
 /// Some whole lines of the file.
 pub(crate) struct SourceLines<'s> {
-    /// The number of the first one, from 1.
+    /// The number of the first one in its file, from 1.
     pub(crate) first: usize,
     /// Where it starts.
     pub(crate) start: usize,
@@ -44,10 +63,25 @@ pub(crate) struct SourceLines<'s> {
 
 impl Source {
     pub(crate) fn new(file: &Path, text: &str) -> Self {
-        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let line_starts = [0].into_iter().chain(starts.map(|(at, _)| at + 1)).collect();
-        let mut source = Self { file: file.to_owned(), masked: text.to_owned(), line_starts };
-        for place in private_keys(text) {
+        Self::of(&[&FileText { path: file.to_owned(), text: text.to_owned() }])
+    }
+
+    /// Of the main file and those that it includes.
+    pub(crate) fn of(texts: &[&FileText]) -> Self {
+        let masked = joined(texts).into_owned();
+        let line_ends = masked.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let line_starts = [0].into_iter().chain(line_ends.map(|(at, _)| at + 1)).collect();
+        let (mut files, mut start) = (Vec::with_capacity(texts.len()), 0);
+        for file in texts {
+            files.push(SourceFile { path: file.path.clone(), start, private_key: None });
+            start += len_of(file);
+        }
+        let mut source = Self { files, masked, line_starts };
+        for place in private_keys(&joined(texts)) {
+            let number = source.file_number(place);
+            if let Some(file) = source.files.get_mut(number) {
+                file.private_key.get_or_insert(place);
+            }
             source.mask(place);
         }
         source.mask_lines(credentials_from);
@@ -85,8 +119,25 @@ impl Source {
         places.into_iter().for_each(|place| self.mask(place));
     }
 
-    pub(crate) fn file(&self) -> &Path {
-        &self.file
+    /// The file that a place is in.
+    pub(crate) fn file_of(&self, place: Place) -> &Path {
+        self.files.get(self.file_number(place)).map_or_else(|| Path::new(""), |file| &file.path)
+    }
+
+    /// Its number: the main one is 0.
+    pub(crate) fn file_number(&self, place: Place) -> usize {
+        self.files.partition_point(|file| file.start <= place.start as usize).saturating_sub(1)
+    }
+
+    /// The first private key that stands in a file.
+    pub(crate) fn private_key(&self, file_number: usize) -> Option<Place> {
+        self.files.get(file_number)?.private_key
+    }
+
+    /// The number of the first line of the file that this byte is in, less one.
+    fn lines_before(&self, byte: usize) -> usize {
+        let file = self.files.iter().rev().find(|file| file.start <= byte);
+        file.map_or(0, |file| self.line_number(file.start) - 1)
     }
 
     /// The text; every secret that was made known is masked.
@@ -99,7 +150,7 @@ impl Source {
         let front = self.front(place);
         let line = self.line_number(front.len());
         Position {
-            line,
+            line: line - self.lines_before(place.start as usize),
             column: front.get(self.line_start(line)..).unwrap_or_default().chars().count() + 1,
         }
     }
@@ -111,7 +162,7 @@ impl Source {
         line.lines().next().unwrap_or_default()
     }
 
-    /// The number, from 1, of the line that this byte is in.
+    /// The number, from 1, of the line of all texts that this byte is in.
     fn line_number(&self, byte: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= byte).max(1)
     }
@@ -126,6 +177,7 @@ impl Source {
         let start = self.line_start(first);
         let rest = self.masked.get(bytes.end.max(start)..).unwrap_or_default();
         let end = self.masked.len() - rest.len() + rest.find('\n').unwrap_or(rest.len());
+        let first = first - self.lines_before(bytes.start);
         SourceLines { first, start, text: self.masked.get(start..end).unwrap_or_default() }
     }
 
@@ -133,6 +185,24 @@ impl Source {
         let end = self.masked.floor_char_boundary(place.start as usize);
         self.masked.get(..end).unwrap_or(&self.masked)
     }
+}
+
+/// The texts as one. Each begins a line.
+pub(crate) fn joined<'t>(texts: &[&'t FileText]) -> Cow<'t, str> {
+    if let [one] = texts {
+        return Cow::Borrowed(&one.text);
+    }
+    let mut all = String::with_capacity(texts.iter().map(|file| len_of(file)).sum());
+    for file in texts {
+        all.push_str(&file.text);
+        all.push('\n');
+    }
+    Cow::Owned(all)
+}
+
+/// How long a text is among several: a line feed follows it, whether it ends in one or not.
+pub(crate) const fn len_of(file: &FileText) -> usize {
+    file.text.len() + 1
 }
 
 /// Is it a path, and surely no secret? In doubt it is none: a path begins as one, or is one name with the
@@ -198,6 +268,10 @@ pub(crate) fn sounds_secret(name: &str) -> bool {
 fn credentials_from(line: &str) -> Option<usize> {
     let is_name =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$' | b'.');
+    // Each of these names has a hyphen, or a letter that is seldom: most lines end here.
+    if !line.bytes().any(|byte| matches!(byte, b'-' | b'k' | b'K' | b'z' | b'Z')) {
+        return None;
+    }
     let mut start = 0;
     line.as_bytes().split(|byte| !is_name(*byte)).find_map(|token| {
         let from = start;
@@ -206,11 +280,17 @@ fn credentials_from(line: &str) -> Option<usize> {
         let text = str::from_utf8(token).ok().filter(|text| !text.contains(['_', '$']))?;
         let (at, name) =
             text.rsplit_once('.').map_or((0, text), |(_, name)| (text.len() - name.len(), name));
-        let (end, lower) = (from + at + name.len(), name.to_ascii_lowercase());
-        let behind = line.get(end..)?.trim_start_matches(['"', '\'', ' ', '\t']);
-        let given = behind.starts_with([':', '=']);
-        let known = lower.ends_with("authorization") || lower.ends_with("cookie");
-        (known || (given && name.contains('-') && sounds_secret(name))).then_some(end)
+        let end = from + at + name.len();
+        let known = ["authorization", "cookie"].iter().any(|known| {
+            let start = name.len().checked_sub(known.len());
+            let last = start.and_then(|start| name.get(start..));
+            last.is_some_and(|last| last.eq_ignore_ascii_case(known))
+        });
+        let given = || {
+            let behind = line.get(end..).unwrap_or_default();
+            behind.trim_start_matches(['"', '\'', ' ', '\t']).starts_with([':', '='])
+        };
+        (known || (name.contains('-') && given() && sounds_secret(name))).then_some(end)
     })
 }
 

@@ -1,6 +1,6 @@
 //! `[[upstreams]]`, and the inline ones of services and routes.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::check::context::Check;
@@ -71,12 +71,12 @@ impl Check<'_> {
 
     fn nodes(&mut self, raw: &Raw, scheme: Scheme) -> Vec<Node> {
         let mut nodes = Vec::new();
-        let mut taken = BTreeMap::new();
+        let mut taken = HashSet::new();
+        let (max_connections, max_requests) = (raw.int("max_connections"), raw.int("max_requests"));
         for written in raw.nodes("nodes") {
             match node_address(written, scheme) {
                 Ok(address) => {
-                    let key = format!("{address:?}");
-                    if taken.insert(key, ()).is_some() {
+                    if !taken.insert(address.clone()) {
                         let wrong = Wrong::new("this node stands here twice");
                         self.wrong(
                             written.place,
@@ -85,18 +85,14 @@ impl Check<'_> {
                         );
                     }
                     let RawNode { place, weight, priority, backup, .. } = *written;
-                    let max_connections =
-                        written.max_connections.unwrap_or_else(|| raw.int("max_connections"));
-                    let max_requests =
-                        written.max_requests.unwrap_or_else(|| raw.int("max_requests"));
                     nodes.push(Node {
                         place,
                         address,
                         weight,
                         priority,
                         backup,
-                        max_connections,
-                        max_requests,
+                        max_connections: written.max_connections.unwrap_or(max_connections),
+                        max_requests: written.max_requests.unwrap_or(max_requests),
                     });
                 }
                 Err(wrong) => self.wrong(written.place, &*written.field, wrong),
@@ -363,12 +359,13 @@ fn is_service(name: &str) -> bool {
 
 /// Host and port; an IPv6 address without brackets has no port.
 pub(super) fn split_port(written: &str) -> (&str, Option<&str>) {
-    if written.parse::<IpAddr>().is_ok() || written.ends_with(']') {
-        return (written, None);
-    }
     match written.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (written, None),
+        // Without brackets, only an IPv6 address has a second colon.
+        Some((host, _)) if host.contains(':') && written.parse::<IpAddr>().is_ok() => {
+            (written, None)
+        }
+        Some((host, port)) if !written.ends_with(']') => (host, Some(port)),
+        Some(_) | None => (written, None),
     }
 }
 

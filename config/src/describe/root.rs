@@ -15,6 +15,15 @@ pub(crate) static ROOT: Table = Table {
     doc: "The file is TOML. Relative paths start at its directory.",
     keys: &[
         optional(
+            "include",
+            Kind::Texts,
+            "none",
+            "More files of this configuration: paths, or patterns for the names in a directory \
+                 (`conf.d/*.toml`). They are read in this order, those of a pattern by name, as if all \
+                 were one file: lists such as `[[routes]]` go on from file to file, and any other key \
+                 stands in one of them alone. Relative paths start at the directory of the main file.",
+        ),
+        optional(
             "runtime",
             Kind::Table(&RUNTIME),
             "its defaults",

@@ -1,6 +1,7 @@
 //! A table of the file and its values, each of the type that its description asks for.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -373,12 +374,21 @@ impl Raw {
 
 /// The path of a key in a table.
 pub(crate) fn join(field: &str, key: &str) -> String {
-    let bare = !key.is_empty()
-        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    match (field.is_empty(), bare) {
-        (true, true) => key.to_owned(),
-        (true, false) => format!("{key:?}"),
-        (false, true) => format!("{field}.{key}"),
-        (false, false) => format!("{field}.{key:?}"),
+    let legal_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let legal_quoted = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    let mut path = String::with_capacity(field.len() + key.len() + 3);
+    path.push_str(field);
+    if !field.is_empty() {
+        path.push('.');
     }
+    if !key.is_empty() && key.bytes().all(legal_bare) {
+        path.push_str(key);
+    } else if key.bytes().all(legal_quoted) {
+        path.push('"');
+        path.push_str(key);
+        path.push('"');
+    } else {
+        let _ = write!(path, "{key:?}");
+    }
+    path
 }

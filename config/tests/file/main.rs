@@ -11,6 +11,7 @@ mod examples;
 mod foreign;
 mod forwarding;
 mod http;
+mod include;
 mod listens;
 mod pools;
 mod problems;
