@@ -96,13 +96,11 @@ fn group(rest: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Does one of its cases plainly match a value without letters? Here no expression matches one.
+/// Does an expression match a value without letters? Here no condition holds for such a value. What cannot be read is
+/// taken for one that does.
 pub(crate) fn takes_nothing(expression: &str) -> bool {
-    expression.split('|').any(|one| {
-        let bare = one.replace("(?:", "(");
-        let bare = bare.trim_matches(|mark| matches!(mark, '^' | '$' | '(' | ')'));
-        bare.is_empty() || bare == ".*" || bare == ".?" || bare == ".*?"
-    })
+    let parsed = regex_syntax::Parser::new().parse(expression);
+    parsed.map_or(true, |expression| expression.properties().minimum_len().unwrap_or(0) == 0)
 }
 
 #[cfg(test)]
@@ -180,6 +178,14 @@ mod tests {
             ("^a.*$", false),
             (".", false),
             (".+", false),
+            ("a*", true),
+            ("^[a-z]*$", true),
+            ("(foo)?", true),
+            ("a{0,3}", true),
+            ("x|(?:)", true),
+            ("(?:ab|c)+", false),
+            ("\\bab", false),
+            ("(", true),
         ] {
             assert_eq!(takes_nothing(text), wanted, "{text}");
         }

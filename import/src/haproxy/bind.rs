@@ -8,6 +8,7 @@ use crate::fields::put;
 use crate::report::Kind;
 use crate::work::Work;
 
+use super::crt_list;
 use super::files::ProxyFiles;
 use super::global::HaproxyGlobal;
 use super::sample::Asks;
@@ -25,20 +26,44 @@ pub(super) struct BindLine {
 /// How TLS is spoken there.
 #[derive(Debug, Default)]
 pub(super) struct BindTls {
-    /// ProxyFiles and folders of certificates, in their order: the first is the default.
-    pub(super) certificates: Vec<PathBuf>,
+    /// In their order: the first is the default.
+    pub(super) certificates: Vec<BindCertificate>,
     pub(super) strict_sni: bool,
+    /// What holds for all of its names; `Optional` if some ask and others do not.
     pub(super) asks: Asks,
-    /// The settings that each `[[ssls]]` gets.
+    /// Some of its names take nobody without a certificate.
+    pub(super) requires: bool,
+    /// The settings that each `[[ssls]]` gets, unless its certificate has some of its own.
     pub(super) settings: toml::Table,
 }
 
+/// A certificate, and what a `crt-list` says about it.
+#[derive(Debug)]
+pub(super) struct BindCertificate {
+    pub(super) path: PathBuf,
+    /// Names in the place of those in the certificate, if there are any.
+    pub(super) names: Vec<String>,
+    /// Names that another certificate has to have.
+    pub(super) excluded: Vec<String>,
+    pub(super) settings: toml::Table,
+    /// Where it is named.
+    pub(super) line: ConfigLine,
+}
+
+/// What is asked of clients, and the settings of a name.
+struct BindPolicy {
+    asks: Asks,
+    settings: toml::Table,
+}
+
 /// What the words say, before they are put together.
-#[derive(Default)]
+#[derive(Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a word of HAProxy's of its own")]
 struct BindWords {
     ssl: bool,
     certificates: Vec<PathBuf>,
+    /// Lists of certificates, and which word names each.
+    lists: Vec<NamedList>,
     strict_sni: bool,
     verify: Option<String>,
     ca: Vec<Toml>,
@@ -50,6 +75,31 @@ struct BindWords {
     versions: TlsVersions,
     no_tickets: bool,
 }
+
+/// A `crt-list` and the word that names it.
+#[derive(Clone)]
+struct NamedList {
+    path: PathBuf,
+    at: usize,
+}
+
+/// Words that may stand in the brackets of a list; another one is of the listener.
+const IN_LISTS: [&str; 14] = [
+    "allow-0rtt",
+    "alpn",
+    "ca-file",
+    "ca-verify-file",
+    "ciphers",
+    "ciphersuites",
+    "crl-file",
+    "curves",
+    "ecdhe",
+    "no-alpn",
+    "no-ca-names",
+    "ssl-max-ver",
+    "ssl-min-ver",
+    "verify",
+];
 
 /// Words with a value that only tune sockets and threads.
 const TUNING: [&str; 12] = [
@@ -101,7 +151,7 @@ pub(super) fn read(
             "`verify` without `ssl`: this port is plain HTTP, and no client was asked for a certificate",
         );
     }
-    let tls = spoken.ssl.then(|| spoken.into_tls(line, work));
+    let tls = spoken.ssl.then(|| spoken.into_tls(line, files, work));
     BindLine { addresses, tls, line: line.clone() }
 }
 
@@ -154,6 +204,7 @@ impl BindWords {
             "strict-sni" => self.strict_sni = true,
             "no-ca-names" => self.no_ca_names = true,
             "no-tls-tickets" => self.no_tickets = true,
+            "no-alpn" => {}
             "prefer-client-ciphers" => {}
             "accept-proxy" => line.refuse(
                 work,
@@ -195,11 +246,7 @@ impl BindWords {
                     line.changed(work, at, "only HTTP/1.1 is spoken: clients fall back to it");
                 }
             }
-            "crt-list" => line.refuse(
-                work,
-                at,
-                "lists of certificates (`crt-list`) are not read: name each with `crt` on a `bind` of its settings",
-            ),
+            "crt-list" => self.lists.push(NamedList { path: files.path(value), at }),
             "crt-ignore-err" | "ca-ignore-err" => line.refuse(
                 work,
                 at,
@@ -216,10 +263,68 @@ impl BindWords {
         }
     }
 
-    fn into_tls(self, line: &ConfigLine, work: &Work) -> BindTls {
-        if self.certificates.is_empty() {
+    fn into_tls(self, line: &ConfigLine, files: &ProxyFiles, work: &Work) -> BindTls {
+        let own = self.policy(line, work);
+        let mut all = Vec::new();
+        let mut asked = Vec::new();
+        for path in ProxyFiles::expand(&self.certificates, line, work) {
+            asked.push(own.asks);
+            all.push(BindCertificate {
+                path,
+                names: Vec::new(),
+                excluded: Vec::new(),
+                settings: own.settings.clone(),
+                line: line.clone(),
+            });
+        }
+        for list in &self.lists {
+            for entry in crt_list::read(&list.path, line, list.at, work) {
+                let policy = self.within(&entry.line, files, work).policy(&entry.line, work);
+                asked.push(policy.asks);
+                all.push(BindCertificate {
+                    path: files.certificate(entry.line.word(0)),
+                    names: entry.names,
+                    excluded: entry.excluded,
+                    settings: policy.settings,
+                    line: entry.line,
+                });
+            }
+        }
+        if all.is_empty() && self.lists.is_empty() && self.certificates.is_empty() {
             line.refuse(work, 0, "`ssl` needs `crt`");
         }
+        let first = asked.first().copied().unwrap_or(own.asks);
+        BindTls {
+            certificates: all,
+            strict_sni: self.strict_sni,
+            asks: if asked.iter().all(|asks| *asks == first) { first } else { Asks::Optional },
+            requires: asked.contains(&Asks::Required),
+            settings: own.settings,
+        }
+    }
+
+    /// The words of an entry of a list in the place of those of `bind`.
+    fn within(&self, line: &ConfigLine, files: &ProxyFiles, work: &Work) -> Self {
+        let mut own = self.clone();
+        let says = |names: &[&str]| {
+            line.words.iter().skip(1).any(|word| names.contains(&word.text.as_str()))
+        };
+        if says(&["ca-file", "ca-verify-file"]) {
+            own.ca.clear();
+        }
+        let mut at = 1;
+        while at < line.words.len() {
+            if !IN_LISTS.contains(&line.word(at)) {
+                line.refuse(work, at, format!("`{}` in a list is not converted", line.word(at)));
+                break;
+            }
+            at = own.take(line, at, files, work);
+        }
+        own
+    }
+
+    /// What is asked of clients, and the settings of a name.
+    fn policy(&self, line: &ConfigLine, work: &Work) -> BindPolicy {
         let mut settings = toml::Table::new();
         put(&mut settings, "ssl_protocols", self.versions.list(line, work).map(Toml::Array));
         put(&mut settings, "ssl_ecdh_curve", self.curves.clone().map(Toml::Array));
@@ -252,8 +357,7 @@ impl BindWords {
             _ if self.ca.is_empty() => line.refuse(work, 0, "`verify` needs `ca-file`"),
             _ => put(&mut settings, "client", Some(self.client(asks))),
         }
-        let certificates = ProxyFiles::expand(&self.certificates, line, work);
-        BindTls { certificates, strict_sni: self.strict_sni, asks, settings }
+        BindPolicy { asks, settings }
     }
 
     fn client(&self, asks: Asks) -> toml::Table {

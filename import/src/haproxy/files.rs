@@ -14,7 +14,7 @@ use crate::work::Work;
 use super::words::ConfigLine;
 
 /// Bytes of one file, and files of one folder.
-const BYTES_MAX: u64 = 4 << 20;
+pub(super) const BYTES_MAX: u64 = 4 << 20;
 const FILES_MAX: usize = 10_000;
 
 /// Where files are looked for.
@@ -146,7 +146,7 @@ fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
     all
 }
 
-fn is_host(name: &str) -> bool {
+pub(super) fn is_host(name: &str) -> bool {
     let rest = name.strip_prefix("*.").unwrap_or(name);
     let label = |label: &str| {
         !label.is_empty()

@@ -3,6 +3,7 @@
 mod answers;
 mod bind;
 mod condition;
+mod crt_list;
 mod files;
 mod frontend;
 mod global;
@@ -32,7 +33,6 @@ use self::files::ProxyFiles;
 use self::frontend::{FrontGroup, RouteMaker};
 use self::global::{HaproxyGlobal, text};
 use self::proxy::ProxyLines;
-use self::sample::Asks;
 use self::server_names::ServerNames;
 
 /// What is said on the command line.
@@ -144,7 +144,8 @@ fn write_all(
         .flat_map(|(proxy, binds)| frontend::groups(proxy, binds))
         .collect();
     frontend::refuse_shared_ports(&groups, work);
-    let requires = groups.iter().any(|group| group.scene.asks == Asks::Required);
+    let requires =
+        binds.iter().flatten().filter_map(|bind| bind.tls.as_ref()).any(|tls| tls.requires);
     let several = groups.len() > 1;
     let maker = RouteMaker { proxies: &proxies, upstreams: &known, work, several, requires };
     let mut routes = Draft::new(MAKER);
@@ -161,15 +162,17 @@ fn write_all(
 
 /// Names have their policy on every port: clients of one set of authorities would be let in by another's.
 fn refuse_other_authorities<'a>(binds: impl Iterator<Item = &'a BindLine>, work: &Work) {
-    let mut first: Option<&toml::Value> = None;
-    for bind in binds {
-        let Some(client) = bind.tls.as_ref().and_then(|tls| tls.settings.get("client")) else {
-            continue;
-        };
+    let mut first: Option<(&toml::Value, usize)> = None;
+    let asked = binds.enumerate().flat_map(|(at, bind)| {
+        let all = bind.tls.iter().flat_map(|tls| &tls.certificates);
+        all.filter_map(move |one| Some((at, &one.line, one.settings.get("client")?)))
+    });
+    for (at, line, client) in asked {
         match first {
-            None => first = Some(client),
-            Some(known) if known == client => {}
-            Some(_) => bind.line.refuse(
+            None => first = Some((client, at)),
+            // Names of one `bind` are told apart by their names.
+            Some((known, bind)) if known == client || bind == at => {}
+            Some(_) => line.refuse(
                 work,
                 0,
                 "another `bind` asks for certificates in another way (`ca-file`, `crl-file` or `verify`): here server \

@@ -6,7 +6,7 @@ use crate::fields::{plain, put};
 use crate::proof::{Draft, Source};
 use crate::work::Work;
 
-use super::bind::{BindLine, BindTls};
+use super::bind::BindLine;
 use super::files::{CertificateFile, ProxyFiles};
 
 /// The `[[ssls]]` of all binds.
@@ -32,16 +32,18 @@ impl ServerNames {
         let BindLine { line, tls, .. } = bind;
         let Some(tls) = tls else { return };
         let mut fallback = None;
-        let spot = line.spot();
-        let path = format!("{}: bind", line.owner);
-        for (number, certificate) in tls.certificates.clone().iter().enumerate() {
-            let mut file = match ProxyFiles::open(certificate) {
+        for (number, certificate) in tls.certificates.iter().enumerate() {
+            let place = &certificate.line;
+            let mut file = match ProxyFiles::open(&certificate.path) {
                 Ok(file) => file,
                 Err(message) => {
-                    line.refuse(work, 0, message);
+                    place.refuse(work, 0, message);
                     continue;
                 }
             };
+            if !certificate.names.is_empty() {
+                file.names.clone_from(&certificate.names);
+            }
             if number == 0 {
                 if file.names.is_empty() {
                     file.names.push(format!("default-{at}.invalid"));
@@ -49,9 +51,22 @@ impl ServerNames {
                 let first = file.names.first().map(|name| name.replace('*', "default"));
                 fallback = first.filter(|_| !tls.strict_sni);
             }
-            let source = Source { path: path.clone(), file: None, spot };
-            if let Err(message) = self.add(file, at, tls, source) {
-                line.refuse(work, 0, message);
+            let path = format!("{}: bind", line.owner);
+            let source =
+                Source { path, file: place.file.as_deref().map(str::to_owned), spot: place.spot() };
+            if let Err(message) = self.add(file, at, &certificate.settings, source) {
+                place.refuse(work, 0, message);
+            }
+        }
+        for certificate in &tls.certificates {
+            let is_known =
+                |name: &String| self.objects.iter().any(|object| object.names.contains(name));
+            let open = certificate.excluded.iter().find(|name| !is_known(name));
+            if let Some(name) = open {
+                certificate.line.refuse(work, 0, format!(
+                    "`!{name}` is a name that no other certificate has, and here the one with `*` would take it: \
+                     give it a certificate, or list the names that this one is for"
+                ));
             }
         }
         put(&mut tls.settings, "fallback", fallback.map(|name| plain(&name)));
@@ -61,7 +76,7 @@ impl ServerNames {
         &mut self,
         mut file: CertificateFile,
         bind: usize,
-        tls: &BindTls,
+        settings: &toml::Table,
         source: Source,
     ) -> Result<(), String> {
         let mut same = None;
@@ -69,11 +84,12 @@ impl ServerNames {
             let shared: Vec<&String> =
                 file.names.iter().filter(|name| object.names.contains(name)).collect();
             let Some(name) = shared.first() else { continue };
-            let equal = object.settings == tls.settings;
-            if object.bind != bind && (!equal || object.file.cert != file.cert) {
+            if object.settings != *settings
+                || (object.bind != bind && object.file.cert != file.cert)
+            {
                 return Err(format!(
-                    "{name} is a server name of two `bind` lines that differ: here a name has one certificate and one \
-                     policy, whatever the port"
+                    "{name} is a server name of two `bind` lines that differ, or of two lines of a list: here a name \
+                     has one certificate and one policy, whatever the port"
                 ));
             }
             same = Some(at);
@@ -92,7 +108,7 @@ impl ServerNames {
                 names: file.names.clone(),
                 file,
                 more: Vec::new(),
-                settings: tls.settings.clone(),
+                settings: settings.clone(),
                 source,
             }),
         }

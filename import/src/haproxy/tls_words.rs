@@ -21,7 +21,7 @@ const SUITES: [&str; 9] = [
 ];
 
 /// Versions of TLS that are spoken.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct TlsVersions {
     least: u8,
     most: u8,

@@ -25,6 +25,8 @@ pub(super) struct ConfigWord {
 pub(super) struct ConfigLine {
     /// The section it stands in: `frontend web`.
     pub(super) owner: Rc<str>,
+    /// The list that it stands in, if it is not the file itself.
+    pub(super) file: Option<Rc<str>>,
     pub(super) number: usize,
     pub(super) words: Vec<ConfigWord>,
 }
@@ -40,11 +42,14 @@ impl ConfigLine {
         let word = self.words.get(at).or_else(|| self.words.first());
         let spot = Spot { line: self.number, column: word.map_or(1, |word| word.column) };
         let path = format!("{}: {}", self.owner, self.keyword());
-        work.log.add(kind, spot, &path, message);
+        work.log.add_in(kind, self.file.as_deref(), spot, &path, message);
     }
 
     /// The first word, if it looks like one of HAProxy's: a key in the wrong place must not be shown.
     fn keyword(&self) -> &str {
+        if self.file.is_some() {
+            return "crt-list";
+        }
         let word = self.word(0);
         let usual = |byte: u8| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_';
         if word.len() <= 32 && word.bytes().all(usual) { word } else { "line" }
@@ -80,7 +85,9 @@ pub(super) fn read(
         let number = at.saturating_add(1);
         match split(line, env) {
             Ok(words) if words.is_empty() => {}
-            Ok(words) => lines.push(ConfigLine { owner: Rc::clone(&owner), number, words }),
+            Ok(words) => {
+                lines.push(ConfigLine { owner: Rc::clone(&owner), file: None, number, words });
+            }
             Err(flaw) => {
                 let spot = Spot { line: number, column: flaw.column };
                 work.log.add(Kind::Refused, spot, "file", flaw.message);

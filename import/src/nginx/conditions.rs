@@ -108,10 +108,12 @@ impl Job<'_> {
         directive: &Directive,
         question: &Question,
     ) -> Option<Conditions> {
-        if let Some(map) = self.map_of(&question.variable) {
+        if let Some(map) = self.map_of(&question.variable)
+            && self.attribute(&question.variable).is_none()
+        {
             return self.mapped(directive, map, &question.test);
         }
-        let name = match name_of(&question.variable) {
+        let name = match self.variable(directive, &question.variable) {
             Ok(name) => name,
             Err(message) => {
                 self.refuse(directive, message);
@@ -266,7 +268,7 @@ impl Job<'_> {
     /// A question about a variable that a map makes.
     fn mapped(&self, directive: &Directive, map: &Directive, test: &Test) -> Option<Conditions> {
         let source = map.arg(0).strip_prefix('$').filter(|name| !name.contains('$'));
-        let name = source.map(name_of);
+        let name = source.map(|source| self.variable(map, source));
         let name = match name {
             Some(Ok(name)) => name,
             Some(Err(message)) => {

@@ -3,6 +3,7 @@
 use toml::Value as Toml;
 
 use crate::fields::network;
+use crate::report::Kind;
 
 use super::job::{Job, Refused};
 use super::scope::Scope;
@@ -29,8 +30,13 @@ impl Job<'_> {
     pub(super) fn addresses(&self, scope: &Scope<'_>) -> Result<Vec<toml::Table>, Refused> {
         let lines = scope.all_of(&["allow", "deny"]);
         if let Some(any) = scope.one("satisfy").filter(|one| one.arg(0) != "all") {
-            self.refuse(any, "`satisfy any` is not converted: it joins addresses and passwords");
-            return Err(Refused);
+            // What else it joins (`auth_basic`, `auth_request`, `auth_jwt`) is refused by its own name.
+            self.say(
+                Kind::Dropped,
+                any,
+                "`satisfy any` has nothing to join but addresses: `ssl_verify_client` and `if` are no part of it in \
+                 nginx, and both hold (`client.satisfy = \"any\"` joins addresses and certificates here)",
+            );
         }
         let (mut denied, mut allowed): (Vec<Toml>, Vec<Toml>) = (Vec::new(), Vec::new());
         let mut closed = false;

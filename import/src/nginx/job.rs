@@ -76,15 +76,19 @@ impl<'a> Job<'a> {
     }
 
     /// The absolute path of a log or page.
-    pub(super) fn prefixed(&self, directive: &Directive, text: &str) -> Option<PathBuf> {
+    pub(super) fn prefixed(&self, directive: &Directive, text: &str) -> PathBuf {
         if Path::new(text).is_absolute() {
-            return Some(PathBuf::from(text));
+            return PathBuf::from(text);
         }
-        if let Some(prefix) = self.prefix {
-            return Some(prefix.join(text));
-        }
-        self.refuse(directive, "this path is relative to nginx's prefix: say `--prefix DIR`");
-        None
+        let prefix = self.prefix.unwrap_or_else(|| {
+            self.changed(
+                directive,
+                "this path is relative to nginx's prefix, and counts from the folder of the file here: `--prefix DIR` \
+                 names another one",
+            );
+            self.folder
+        });
+        prefix.join(text)
     }
 
     /// How many blocks of PEM of this kind a file has; none if it cannot be read.

@@ -30,7 +30,7 @@ pub(super) enum Fate {
 /// `u`pstream.
 const TAKEN: &str = "\
     http:m events:m error_log:mhsl upstream:h server:hu map:h log_format:h limit_req_zone:h limit_conn_zone:h \
-    location:sl listen:s server_name:s if:sl return:sli rewrite:sli \
+    location:sl listen:s server_name:s if:sl return:sli rewrite:sli set:sli \
     ssl:hs ssl_certificate:hs ssl_certificate_key:hs ssl_password_file:hs ssl_client_certificate:hs \
     ssl_trusted_certificate:hs ssl_verify_client:hs ssl_verify_depth:hs ssl_crl:hs ssl_protocols:hs ssl_ciphers:hs \
     ssl_prefer_server_ciphers:hs ssl_ecdh_curve:hs ssl_session_tickets:hs ssl_session_cache:hs ssl_stapling:hs \
@@ -101,10 +101,9 @@ const NO_COMPRESSION: &str =
     "nothing is compressed or decompressed: responses pass as the upstream sends them";
 
 /// Why some directives cannot be left out; every other unknown one gets [`UNKNOWN`].
-const REFUSED: [(&str, &str); 12] = [
+const REFUSED: [(&str, &str); 11] = [
     ("auth_basic", "it keeps people out, and there are no passwords here: let certificates decide"),
     ("auth_request", "it keeps people out, and there are no subrequests here"),
-    ("set", "variables of your own are not converted"),
     ("geo", "write `remote_addrs` or `client.allow_addrs`"),
     ("split_clients", "write a `traffic_split`"),
     ("stream", "only HTTP is proxied"),
@@ -207,6 +206,7 @@ pub(super) fn is_list(name: &str) -> bool {
             | "proxy_pass_header"
             | "proxy_redirect"
             | "rewrite"
+            | "set"
             | "return"
             | "types"
             | "env"
@@ -253,15 +253,9 @@ mod tests {
             let known = fates(name).into_iter().any(|fate| !matches!(fate, Fate::Refused(_)));
             assert!(known, "{name}");
         }
-        for name in [
-            "auth_basic",
-            "auth_request",
-            "auth_jwt",
-            "proxy_passs",
-            "set",
-            "perl",
-            "lua_package_path",
-        ] {
+        for name in
+            ["auth_basic", "auth_request", "auth_jwt", "proxy_passs", "perl", "lua_package_path"]
+        {
             assert!(fates(name).iter().all(|fate| matches!(fate, Fate::Refused(_))), "{name}");
         }
         assert_eq!(

@@ -2,7 +2,8 @@
 //!
 //! nginx takes the exact location, else remembers the longest prefix, else (if that does not say `^~`) the first
 //! expression that matches, else the prefix. Ferrule takes the longest path first, and of routes with the same path the
-//! earlier one whose conditions hold. So every prefix carries all expressions in front of itself.
+//! earlier one whose conditions hold. So every prefix carries all expressions in front of itself: those within it, then
+//! those beside it, then those beside each location around it, up to the first that says `^~`.
 
 use super::job::{Job, Refused};
 use super::scope::Scope;
@@ -17,6 +18,18 @@ pub(super) enum Comparison {
     PrefixAlone,
     Expression,
     ExpressionWithoutCase,
+    /// `@name`: no path leads there.
+    Named,
+}
+
+impl Comparison {
+    const fn is_expression(self) -> bool {
+        matches!(self, Self::Expression | Self::ExpressionWithoutCase)
+    }
+
+    const fn is_prefix(self) -> bool {
+        matches!(self, Self::Prefix | Self::PrefixAlone)
+    }
 }
 
 /// A `location` block.
@@ -26,6 +39,8 @@ pub(super) struct LocationBlock<'a> {
     pub(super) text: &'a str,
     pub(super) directive: &'a Directive,
     pub(super) scope: Scope<'a>,
+    /// The location around it, by its number.
+    pub(super) parent: Option<usize>,
 }
 
 /// What a path leads to.
@@ -49,7 +64,7 @@ pub(super) struct Slot {
 }
 
 impl<'a> LocationBlock<'a> {
-    /// The locations of a server, in the order of the file.
+    /// The locations of a server in the order of the file, each in front of those within it.
     pub(super) fn all(
         job: &Job<'a>,
         server: &'a Directive,
@@ -57,13 +72,64 @@ impl<'a> LocationBlock<'a> {
     ) -> Result<Vec<Self>, Refused> {
         let mut all = Vec::new();
         let mut is_refused = false;
-        for directive in server.inner().iter().filter(|one| one.name == "location") {
-            match Self::read(job, directive, scope) {
-                Ok(location) => all.push(location),
-                Err(Refused) => is_refused = true,
-            }
+        Self::collect(job, server.inner(), scope, None, &mut all, &mut is_refused);
+        let compared: Vec<Compared<'_>> = all.iter().map(Self::compared).collect();
+        for (at, location) in all.iter().enumerate().filter(|(_, one)| one.parent.is_some()) {
+            is_refused |= location.is_misplaced(job, at, &compared);
         }
         if is_refused { Err(Refused) } else { Ok(all) }
+    }
+
+    fn collect(
+        job: &Job<'a>,
+        block: &'a [Directive],
+        scope: &Scope<'a>,
+        parent: Option<usize>,
+        all: &mut Vec<Self>,
+        is_refused: &mut bool,
+    ) {
+        for directive in block.iter().filter(|one| one.name == "location") {
+            let Ok(mut location) = Self::read(job, directive, scope) else {
+                *is_refused = true;
+                continue;
+            };
+            location.parent = parent;
+            let (at, inner) = (all.len(), location.scope.clone());
+            all.push(location);
+            Self::collect(job, directive.inner(), &inner, Some(at), all, is_refused);
+        }
+    }
+
+    /// What it is compared by.
+    pub(super) fn compared(&self) -> Compared<'a> {
+        Compared {
+            comparison: self.comparison,
+            text: self.text,
+            proxies: self.scope.own().iter().any(|line| line.name == "proxy_pass"),
+            parent: self.parent,
+        }
+    }
+
+    /// Says why a location within another one is not converted, if so.
+    fn is_misplaced(&self, job: &Job<'a>, at: usize, all: &[Compared<'_>]) -> bool {
+        let Some(around) = self.parent.and_then(|parent| all.get(parent)) else { return false };
+        let why = if self.comparison == Comparison::Named {
+            "a named location stands in the server alone: nginx does not start with it"
+        } else if around.comparison == Comparison::Exact || around.comparison == Comparison::Named {
+            "no location stands within an exact or a named one: nginx does not start with it"
+        } else if around.comparison.is_expression() {
+            "a location within one with an expression is not converted: write it beside that one, in front of it"
+        } else if self.comparison.is_expression() {
+            return false;
+        } else if !self.text.starts_with(around.text) {
+            "it is outside of the location around it: nginx does not start with it"
+        } else if is_overtaken(at, all) {
+            "another location takes these paths before the one around it is asked: write it beside that one"
+        } else {
+            return false;
+        };
+        job.refuse(self.directive, why);
+        true
     }
 
     fn read(job: &Job<'a>, directive: &'a Directive, scope: &Scope<'a>) -> Result<Self, Refused> {
@@ -90,20 +156,10 @@ impl<'a> LocationBlock<'a> {
                 return Err(Refused);
             }
         };
-        if text.starts_with('@') {
-            job.refuse(
-                directive,
-                "named locations are not converted: there are no internal redirects",
-            );
-            return Err(Refused);
-        }
-        if directive.inner().iter().any(|one| one.name == "location") {
-            job.refuse(
-                directive,
-                "locations within a location are not converted: write them beside each other",
-            );
-            return Err(Refused);
-        }
+        let comparison = match text.strip_prefix('@') {
+            Some(_) if comparison == Comparison::Prefix => Comparison::Named,
+            _ => comparison,
+        };
         let is_path =
             matches!(comparison, Comparison::Exact | Comparison::Prefix | Comparison::PrefixAlone);
         let is_plain = |mark: char| mark.is_ascii_alphanumeric() || "/-_.~@+,=!()".contains(mark);
@@ -111,8 +167,30 @@ impl<'a> LocationBlock<'a> {
             job.refuse(directive, "this path is not converted: it begins with `/` and has letters, digits and `/-_.~@+,=!()`");
             return Err(Refused);
         }
-        Ok(Self { comparison, text, directive, scope: scope.within(directive.inner()) })
+        let scope = scope.within(directive.inner());
+        Ok(Self { comparison, text, directive, scope, parent: None })
     }
+}
+
+/// Does a location with the same or a shorter text take the paths of this one before those around it are asked?
+fn is_overtaken(at: usize, all: &[Compared<'_>]) -> bool {
+    let Some(own) = all.get(at) else { return false };
+    let mut around = own.parent;
+    while let Some((number, outer)) = around.and_then(|number| Some((number, all.get(number)?))) {
+        let beside = |(other, one): (usize, &Compared<'_>)| {
+            let is_longer = one.text.len() > outer.text.len() && own.text.starts_with(one.text);
+            let is_same = one.comparison == Comparison::Exact && one.text == own.text;
+            other != number
+                && one.parent == outer.parent
+                && ((one.comparison.is_prefix() && is_longer) || is_same)
+        };
+        let is_prefix_of_own = own.text == outer.text && own.comparison.is_prefix();
+        if is_prefix_of_own || all.iter().enumerate().any(beside) {
+            return true;
+        }
+        around = outer.parent;
+    }
+    false
 }
 
 /// A mark that is written without a space behind it.
@@ -137,17 +215,34 @@ pub(super) struct Compared<'a> {
     pub(super) text: &'a str,
     /// It proxies, so that a path without its last slash is redirected.
     pub(super) proxies: bool,
+    /// The location around it, by its number.
+    pub(super) parent: Option<usize>,
+}
+
+/// The expressions that are asked in front of a prefix, or where no location takes a path.
+fn asked_before(all: &[Compared<'_>], at: Option<usize>) -> Vec<Leads> {
+    let within = |parent: Option<usize>| {
+        let own = all.iter().enumerate();
+        own.filter(move |(_, one)| one.comparison.is_expression() && one.parent == parent)
+            .map(|(number, _)| Leads::If(number))
+    };
+    let mut leads = Vec::new();
+    let Some(mut number) = at else { return within(None).collect() };
+    leads.extend(within(Some(number)));
+    while let Some(one) = all.get(number) {
+        // It says so of the expressions beside it, and not of those further out.
+        if one.comparison != Comparison::PrefixAlone {
+            leads.extend(within(one.parent));
+        }
+        let Some(parent) = one.parent else { break };
+        number = parent;
+    }
+    leads
 }
 
 /// The routes that reproduce nginx's choice.
 pub(super) fn slots(all: &[Compared<'_>]) -> Vec<Slot> {
     let numbered = || all.iter().enumerate();
-    let expressions: Vec<Leads> = numbered()
-        .filter(|(_, one)| {
-            matches!(one.comparison, Comparison::Expression | Comparison::ExpressionWithoutCase)
-        })
-        .map(|(at, _)| Leads::If(at))
-        .collect();
     let mut slots = Vec::new();
     let has = |text: &str| {
         all.iter().any(|one| {
@@ -164,17 +259,14 @@ pub(super) fn slots(all: &[Compared<'_>]) -> Vec<Slot> {
             Comparison::Exact => {
                 slots.push(Slot { uri: one.text.to_owned(), leads: vec![Leads::To(at)] });
             }
-            Comparison::PrefixAlone => {
-                slots.push(Slot { uri: prefix(), leads: vec![Leads::To(at)] });
-            }
-            Comparison::Prefix => {
-                let mut leads = expressions.clone();
+            Comparison::Prefix | Comparison::PrefixAlone => {
+                let mut leads = asked_before(all, Some(at));
                 leads.push(Leads::To(at));
                 slots.push(Slot { uri: prefix(), leads });
             }
-            Comparison::Expression | Comparison::ExpressionWithoutCase => {}
+            Comparison::Expression | Comparison::ExpressionWithoutCase | Comparison::Named => {}
         }
-        let is_prefix = matches!(one.comparison, Comparison::Prefix | Comparison::PrefixAlone);
+        let is_prefix = one.comparison.is_prefix();
         if let Some(bare) = one.text.strip_suffix('/').filter(|bare| !bare.is_empty() && !has(bare))
             && is_prefix
             && one.proxies
@@ -182,11 +274,9 @@ pub(super) fn slots(all: &[Compared<'_>]) -> Vec<Slot> {
             slots.push(Slot { uri: bare.to_owned(), leads: vec![Leads::Slash] });
         }
     }
-    let takes_all = |one: &Compared<'_>| {
-        one.text == "/" && matches!(one.comparison, Comparison::Prefix | Comparison::PrefixAlone)
-    };
+    let takes_all = |one: &Compared<'_>| one.text == "/" && one.comparison.is_prefix();
     if !all.iter().any(takes_all) {
-        let mut leads = expressions;
+        let mut leads = asked_before(all, None);
         leads.push(Leads::Nowhere);
         slots.push(Slot { uri: String::from("/*"), leads });
     }
@@ -197,32 +287,42 @@ pub(super) fn slots(all: &[Compared<'_>]) -> Vec<Slot> {
 mod tests {
     use super::*;
 
-    /// nginx's choice, as its documentation tells it.
-    fn nginx(all: &[Compared<'_>], path: &str, matches: &dyn Fn(usize) -> bool) -> Leads {
+    /// nginx's choice among the locations within one, or of the server: what it takes, and whether that is final.
+    fn nginx_within(
+        all: &[Compared<'_>],
+        parent: Option<usize>,
+        path: &str,
+        matches: &dyn Fn(usize) -> bool,
+    ) -> (Option<usize>, bool) {
+        let level = || all.iter().enumerate().filter(|(_, one)| one.parent == parent);
         let exact =
-            all.iter().position(|one| one.comparison == Comparison::Exact && one.text == path);
-        if let Some(at) = exact {
-            return Leads::To(at);
+            level().find(|(_, one)| one.comparison == Comparison::Exact && one.text == path);
+        if let Some((at, _)) = exact {
+            return (Some(at), true);
         }
-        let longest = all
-            .iter()
-            .enumerate()
-            .filter(|(_, one)| {
-                matches!(one.comparison, Comparison::Prefix | Comparison::PrefixAlone)
-            })
-            .filter(|(_, one)| path.starts_with(one.text))
+        let longest = level()
+            .filter(|(_, one)| one.comparison.is_prefix() && path.starts_with(one.text))
             .max_by_key(|(_, one)| one.text.len());
-        if let Some((at, _)) = longest.filter(|(_, one)| one.comparison == Comparison::PrefixAlone)
-        {
-            return Leads::To(at);
+        let mut taken = None;
+        if let Some((at, _)) = longest {
+            let (inner, is_final) = nginx_within(all, Some(at), path, matches);
+            taken = inner.or(Some(at));
+            if is_final {
+                return (taken, true);
+            }
         }
-        let found = (0..all.len()).find(|at| {
-            matches!(
-                all[*at].comparison,
-                Comparison::Expression | Comparison::ExpressionWithoutCase
-            ) && matches(*at)
-        });
-        found.or_else(|| longest.map(|(at, _)| at)).map_or(Leads::Nowhere, Leads::To)
+        if !longest.is_some_and(|(_, one)| one.comparison == Comparison::PrefixAlone) {
+            let found = level().find(|(at, one)| one.comparison.is_expression() && matches(*at));
+            if let Some((at, _)) = found {
+                return (Some(at), true);
+            }
+        }
+        (taken, false)
+    }
+
+    /// nginx's choice, as its source has it.
+    fn nginx(all: &[Compared<'_>], path: &str, matches: &dyn Fn(usize) -> bool) -> Leads {
+        nginx_within(all, None, path, matches).0.map_or(Leads::Nowhere, Leads::To)
     }
 
     /// Ferrule's choice: the exact path, else the longest prefix; of its routes the first that fits.
@@ -243,7 +343,7 @@ mod tests {
         /// Whatever the locations are and whichever expressions match, both take the same one.
         #[test]
         fn the_choice_is_nginxs(
-            marks in proptest::collection::vec((0..5_usize, 0..7_usize, proptest::bool::ANY), 0..8),
+            marks in proptest::collection::vec((0..5_usize, 0..7_usize, proptest::bool::ANY, 0..9_usize), 0..8),
             at in 0..9_usize,
             matching in 0..256_u32,
         ) {
@@ -254,17 +354,30 @@ mod tests {
                 Comparison::ExpressionWithoutCase,
             ];
             let mut all: Vec<Compared<'_>> = Vec::new();
-            for (kind, text, proxies) in marks {
-                let one = Compared { comparison: kinds[kind], text: TEXTS[text], proxies };
+            for (kind, text, proxies, within) in marks {
+                let (comparison, text) = (kinds[kind], TEXTS[text]);
+                let takes = |outer: &Compared<'_>| {
+                    outer.comparison.is_prefix() && (text.starts_with(outer.text) || comparison.is_expression())
+                };
+                let parent = all.get(within).filter(|outer| takes(outer)).map(|_| within);
+                let one = Compared { comparison, text, proxies, parent };
                 let class = |one: &Compared<'_>| match one.comparison {
                     Comparison::Exact => 0,
                     Comparison::Prefix | Comparison::PrefixAlone => 1,
                     _ => 2,
                 };
                 // nginx refuses two of a kind with one text.
-                if class(&one) == 2 || !all.iter().any(|other| other.text == one.text && class(other) == class(&one)) {
+                let is_other = |other: &Compared<'_>| {
+                    other.text == one.text && class(other) == class(&one) && other.parent == parent
+                };
+                if class(&one) == 2 || !all.iter().any(is_other) {
                     all.push(one);
                 }
+            }
+            // These are refused.
+            let is_refused = (0..all.len()).any(|at| all[at].parent.is_some() && is_overtaken(at, &all));
+            if is_refused {
+                return Ok(());
             }
             let matches = |at: usize| matching & (1 << at) != 0;
             let path = PATHS[at];

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod conditions;
+mod constants;
 mod expressions;
 mod files;
 mod guards;
@@ -18,6 +19,8 @@ mod risks;
 mod route;
 mod scope;
 mod script;
+mod serving;
+mod subjects;
 mod tls;
 mod tree;
 mod units;
@@ -92,10 +95,17 @@ pub fn convert(bytes: &[u8], options: &NginxOptions, files: &dyn Files) -> Impor
     let work = Work::default();
     let mut draft = Draft::new(MAKER);
     let folder = options.path.parent().unwrap_or_else(|| Path::new("/"));
-    match TreeReader::new(files, folder).read(&options.path, bytes) {
+    let mut reader = TreeReader::new(files, folder);
+    match reader.read(&options.path, bytes) {
         Ok(tree) => {
+            for line in &reader.left_out {
+                let why = "it cannot be read, and is left out: files of this name hold the types of files alone, and \
+                           files are not served here";
+                work.log.add_in(Kind::Changed, line.file.as_deref(), line.spot, &line.path, why);
+            }
             let wrapped = whole(tree, &work);
-            walk(&wrapped, Context::Main, &work);
+            let context = part_of(&wrapped, &work).unwrap_or(Context::Main);
+            walk(&wrapped, context, &work);
             if !work.log.refused() {
                 // What is wrong is in the log.
                 let _ = write_all(&wrapped, options, folder, files, &work, &mut draft);
@@ -135,6 +145,39 @@ fn whole(tree: Vec<Directive>, work: &Work) -> Vec<Directive> {
         file: None,
         path,
     }]
+}
+
+/// Says that a file without a server is a part of one, which another file includes; where it stands there.
+fn part_of(tree: &[Directive], work: &Work) -> Option<Context> {
+    let is_allowed =
+        |one: &Directive, context: Context| !matches!(fate(one, context), Fate::Refused(_));
+    let is_part = |one: &&Directive, context: Context| {
+        is_allowed(one, context) && !is_allowed(one, Context::Main)
+    };
+    let of_server = tree.iter().find(|one| is_part(one, Context::Server));
+    let of_location = tree.iter().find(|one| is_part(one, Context::Location));
+    let first = of_server.or(of_location)?;
+    work.log.add_in(
+        Kind::Refused,
+        first.file.as_deref(),
+        first.spot,
+        &first.path,
+        "this file is a part of a `server`, and whom that lets in is not seen here: import the file that includes it",
+    );
+    for location in tree.iter().filter(|one| one.name == "location") {
+        let mut all = location.locations();
+        all.push(location);
+        let lines = all.into_iter().flat_map(Directive::inner);
+        for line in lines.filter(|one| matches!(one.name.as_str(), "root" | "alias" | "try_files"))
+        {
+            let file = line.file.as_deref();
+            work.log.add_in(Kind::Refused, file, line.spot, &line.path, serving::NO_FILES);
+        }
+    }
+    let is_wide = tree
+        .iter()
+        .all(|one| !is_part(&one, Context::Location) || is_allowed(one, Context::Server));
+    Some(if is_wide { Context::Server } else { Context::Location })
 }
 
 /// Says of each directive what becomes of it, if no converter takes it.

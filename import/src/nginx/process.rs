@@ -123,8 +123,10 @@ fn agreed<'a>(
             return Err(Refused);
         }
         first = Some(one);
-        let own = server.directive.inner().iter().filter(|line| line.name == "location");
-        if let Some(line) = own.flat_map(Directive::inner).find(|line| line.name == name) {
+        let own = server.directive.locations();
+        if let Some(line) =
+            own.into_iter().flat_map(Directive::inner).find(|line| line.name == name)
+        {
             job.changed(
                 line,
                 "there is one value for all requests here: that of a location is left out",
@@ -185,8 +187,9 @@ fn log(job: &Job<'_>, servers: &[ServerBlock<'_>], draft: &mut Draft) -> Result<
         job.changed(line, "diagnostics go to stderr, at this level: `log.error.path` names a file");
     }
     for server in servers {
-        let inner = server.directive.inner();
-        let all = inner.iter().chain(inner.iter().flat_map(Directive::inner));
+        let inner = server.directive.inner().iter();
+        let within = server.directive.locations();
+        let all = inner.chain(within.into_iter().flat_map(Directive::inner));
         for line in all.filter(|line| line.name == "error_log") {
             job.changed(line, "there is one log of diagnostics, `log.error`");
         }
@@ -194,8 +197,8 @@ fn log(job: &Job<'_>, servers: &[ServerBlock<'_>], draft: &mut Draft) -> Result<
     let mut lines: Vec<&Directive> = job.http.all("access_log");
     for server in servers {
         lines.extend(server.scope.all("access_log"));
-        let own = server.directive.inner().iter().filter(|one| one.name == "location");
-        for line in own.flat_map(Directive::inner).filter(|one| one.name == "access_log") {
+        let own = server.directive.locations().into_iter().flat_map(Directive::inner);
+        for line in own.filter(|one| one.name == "access_log") {
             job.changed(
                 line,
                 "there is one access log, of all requests: that of a location is left out",
@@ -231,7 +234,7 @@ fn access(job: &Job<'_>, line: &Directive) -> Result<toml::Table, Refused> {
         job.refuse(line, format!("`{word}`: every request is logged"));
         return Err(Refused);
     }
-    let path = job.prefixed(line, path).ok_or(Refused)?;
+    let path = job.prefixed(line, path);
     let name = line.texts().nth(1).filter(|word| !word.contains('=')).unwrap_or("combined");
     let format = job.named("log_format", 0, name);
     let mut table = toml::Table::new();
@@ -255,7 +258,7 @@ fn access(job: &Job<'_>, line: &Directive) -> Result<toml::Table, Refused> {
             return Err(Refused);
         }
     }
-    let fixed = Fixed { is_log: true, server_name: "-", proxy_host: "-" };
+    let fixed = Fixed { is_log: true, server_name: "-", proxy_host: "-", constants: &[] };
     let format = job.template(at, &text, fixed).ok_or(Refused)?;
     table.insert("path".to_owned(), plain(&path.display().to_string()));
     table.insert("format".to_owned(), Toml::from(format));
@@ -268,7 +271,8 @@ pub(super) fn pages(job: &Job<'_>, servers: &[ServerBlock<'_>]) -> Result<toml::
     for server in servers {
         let locations = server.directive.inner().iter().filter(|one| one.name == "location");
         let own = |block: &[Directive]| block.iter().any(|one| one.name == "error_page");
-        if let Some(location) = locations.clone().find(|location| own(location.inner())) {
+        let mut within = server.directive.locations().into_iter();
+        if let Some(location) = within.find(|location| own(location.inner())) {
             job.refuse(
                 location,
                 "`error_page` within a location is not converted: pages hold for all requests here",
@@ -279,6 +283,14 @@ pub(super) fn pages(job: &Job<'_>, servers: &[ServerBlock<'_>]) -> Result<toml::
             let (Some(to), codes) = (line.args.last(), line.args.len().saturating_sub(1)) else {
                 continue;
             };
+            if to.text.starts_with('@') {
+                job.refuse(line, format!(
+                    "`error_page` leads to the named location `{}`, and there are no internal redirects: the gateway's \
+                     own errors have files (`http.error_pages`), and another upstream is asked where a node of the \
+                     first fails if it is a `backup` server of the same `upstream`", to.text
+                ));
+                return Err(Refused);
+            }
             let holds = |one: &&Directive| {
                 one.arg(0) == to.text || (one.arg(0) == "=" && one.arg(1) == to.text)
             };
@@ -318,6 +330,6 @@ fn file_of(job: &Job<'_>, scope: &Scope<'_>, path: &str) -> Option<String> {
         return None;
     }
     let root = scope.one("root")?;
-    let root = job.prefixed(root, root.arg(0))?;
+    let root = job.prefixed(root, root.arg(0));
     Some(format!("{}{path}", root.display()))
 }

@@ -19,6 +19,8 @@ pub(super) struct Proxied {
     pub(super) route: toml::Table,
     /// The rewrite that the path of `proxy_pass` stands for.
     pub(super) path: Option<String>,
+    /// The path is said to be that of the request as it came.
+    pub(super) is_as_it_came: bool,
     /// Where the fields that are set for the upstream stand.
     pub(super) fields: Vec<FieldLine>,
 }
@@ -43,12 +45,16 @@ impl Job<'_> {
         &self,
         directive: &Directive,
         scope: &Scope<'_>,
-        server_name: &str,
+        fixed: Fixed<'_>,
     ) -> Result<Proxied, Refused> {
-        let to = self.destination(directive).ok_or(Refused)?;
-        let mut made = Proxied { path: to.path.clone(), ..Proxied::default() };
+        let to = self.destination(directive, fixed.constants).ok_or(Refused)?;
+        let mut made = Proxied {
+            path: to.path.clone(),
+            is_as_it_came: to.is_as_it_came,
+            ..Proxied::default()
+        };
         let mut upstream = self.nodes(directive, &to).ok_or(Refused)?;
-        let fixed = Fixed { server_name, proxy_host: &to.host, is_log: false };
+        let fixed = Fixed { proxy_host: &to.host, ..fixed };
         let host = self.fields(scope, fixed, &mut made)?;
         match &host {
             HostField::Pass => {}
@@ -59,7 +65,7 @@ impl Job<'_> {
         }
         if to.tls {
             upstream.insert("scheme".to_owned(), Toml::from("https"));
-            let name = self.server_name_of(scope, &to, &host, server_name).ok_or(Refused)?;
+            let name = self.server_name_of(scope, &to, &host, fixed).ok_or(Refused)?;
             let table = tls::of_upstream(self, scope, directive, name)?;
             upstream.insert("tls".to_owned(), Toml::Table(table));
         }
@@ -178,7 +184,7 @@ impl Job<'_> {
         scope: &Scope<'_>,
         to: &Destination,
         host: &HostField,
-        server_name: &str,
+        fixed: Fixed<'_>,
     ) -> Option<Option<String>> {
         let own = (!to.is_socket()).then(|| to.name().trim_matches(['[', ']']).to_owned());
         let Some(line) = scope.one("proxy_ssl_name") else { return Some(own) };
@@ -188,7 +194,7 @@ impl Job<'_> {
                 Some(None)
             }
             text => {
-                let fixed = Fixed { server_name, proxy_host: to.name(), is_log: false };
+                let fixed = Fixed { proxy_host: to.name(), ..fixed };
                 let text = self.template(line, text, fixed)?;
                 if text.contains('$') {
                     self.refuse(

@@ -16,7 +16,7 @@ const STATUSES: [i64; 10] = [200, 201, 204, 206, 301, 302, 303, 304, 307, 308];
 pub(super) fn of(
     job: &Job<'_>,
     scope: &Scope<'_>,
-    server_name: &str,
+    fixed: Fixed<'_>,
 ) -> Result<Vec<toml::Table>, Refused> {
     let mut tables = Vec::new();
     let hidden = scope.all("proxy_hide_header");
@@ -30,7 +30,6 @@ pub(super) fn of(
         job.refuse(line, "there is one list of fields that are not passed on: put it into `http`");
         return Err(Refused);
     }
-    let fixed = Fixed { server_name, ..Fixed::default() };
     let lines = scope.all("add_header");
     for always in [true, false] {
         let mut added = toml::Table::new();

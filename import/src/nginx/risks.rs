@@ -55,7 +55,7 @@ pub(super) fn of_client(
     if scope.word("ssl_verify_client") != Some("on") {
         return;
     }
-    for location in server.inner().iter().filter(|one| one.name == "location") {
+    for location in server.locations() {
         let path = location.args.last().map_or("", |word| word.text.as_str());
         if PROBES.iter().any(|probe| path.to_ascii_lowercase().contains(probe)) {
             job.let_through(

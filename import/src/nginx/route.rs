@@ -4,7 +4,6 @@ use toml::Value as Toml;
 
 use crate::fields::plain;
 use crate::proof::Draft;
-use crate::report::Kind;
 
 use super::conditions::leaf;
 use super::guards::nobody;
@@ -15,7 +14,9 @@ use super::proxy::FieldLine;
 use super::response;
 use super::scope::Scope;
 use super::script::{Answer, RETURN, Script, on_ports, to_https};
+use super::serving::{is_file, is_page};
 use super::tree::Directive;
+use super::variables::Fixed;
 
 /// What is known of a location that proxies, for the report.
 pub(super) struct Proxies<'a> {
@@ -48,9 +49,14 @@ pub(super) fn write<'a>(
     let Some(server) = servers.get(which) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     let mut all: Vec<Slotted<'a>> = Vec::new();
-    let whole = job.script(&server.scope, &[server.directive.inner()], &server.first_name)?;
+    let own = [server.directive.inner()];
+    let constants = job.constants(&own)?;
+    let fixed =
+        Fixed { server_name: &server.first_name, constants: &constants, ..Fixed::default() };
+    let whole = job.script(&server.scope, &own, fixed)?;
     if whole.answer.as_ref().is_some_and(|answer| !answer.lets_tls_pass()) {
-        let body = finish(job, server, &server.scope, server.directive, whole, None)?;
+        let place = Place { server, scope: &server.scope, directive: server.directive, fixed };
+        let body = finish(job, place, whole, None)?;
         all.push(Slotted { uri: String::from("/*"), body });
     } else {
         let locations = LocationBlock::all(job, server.directive, &server.scope)?;
@@ -161,28 +167,26 @@ fn slotted<'a>(
 ) -> Result<Vec<Slotted<'a>>, Refused> {
     let mut bodies = Vec::new();
     let mut is_refused = false;
+    job.tell_unnamed(server, locations);
     for location in locations {
-        match body(job, server, location, found) {
-            Ok(body) => bodies.push(body),
+        if location.comparison == Comparison::Named {
+            bodies.push(None);
+            continue;
+        }
+        match body(job, server, location, locations, found) {
+            Ok(body) => bodies.push(Some(body)),
             Err(Refused) => is_refused = true,
         }
     }
     if is_refused {
         return Err(Refused);
     }
-    let compared: Vec<Compared<'_>> = locations
-        .iter()
-        .map(|one| Compared {
-            comparison: one.comparison,
-            text: one.text,
-            proxies: one.scope.own().iter().any(|line| line.name == "proxy_pass"),
-        })
-        .collect();
+    let compared: Vec<Compared<'_>> = locations.iter().map(LocationBlock::compared).collect();
     let mut all = Vec::new();
     for slot in slots(&compared) {
         for leads in slot.leads {
             let body = match leads {
-                Leads::To(at) | Leads::If(at) => bodies.get(at).cloned(),
+                Leads::To(at) | Leads::If(at) => bodies.get(at).cloned().flatten(),
                 Leads::Slash => Some(Body {
                     table: slash(&slot.uri),
                     directive: server.directive,
@@ -209,7 +213,7 @@ fn slash(bare: &str) -> toml::Table {
 /// What takes a path that no location takes: nginx looks for a file there.
 fn nowhere<'a>(job: &Job<'a>, server: &ServerBlock<'a>) -> Result<Body<'a>, Refused> {
     if is_file(&server.scope) {
-        files(job, server.scope.one("root").unwrap_or(server.directive))?;
+        job.serves_files(&server.scope, server.scope.one("root").unwrap_or(server.directive))?;
     }
     Ok(Body {
         table: not_found(),
@@ -224,59 +228,27 @@ fn not_found() -> toml::Table {
     [(RETURN.to_owned(), Toml::Table(answer))].into_iter().collect()
 }
 
-/// Says that files are not served, or that they are left out.
-fn files(job: &Job<'_>, directive: &Directive) -> Result<(), Refused> {
-    if job.skips_files {
-        job.say(
-            Kind::Skipped,
-            directive,
-            "files are not served here: these paths are answered with 404",
-        );
-        return Ok(());
-    }
-    job.refuse(directive, "files are not served here (`root`, `alias`, `index`, `try_files`): leave them to a web server, or say --skip-files");
-    Err(Refused)
-}
-
-/// Is it the page of an error of this server, and nothing else?
-fn is_page(server: &ServerBlock<'_>, location: &LocationBlock<'_>) -> bool {
-    let is_named = |line: &&Directive| line.args.last().is_some_and(|to| to.text == location.text);
-    let is_plain =
-        |line: &Directive| matches!(line.name.as_str(), "root" | "internal" | "access_log");
-    location.comparison == Comparison::Exact
-        && server.scope.all("error_page").iter().any(is_named)
-        && location.scope.own().iter().all(is_plain)
-        && is_file(&location.scope)
-}
-
-/// Are files served where nothing else is said?
-fn is_file(scope: &Scope<'_>) -> bool {
-    ["root", "alias", "try_files"].iter().any(|name| scope.one(name).is_some())
-}
-
 fn body<'a>(
     job: &Job<'a>,
     server: &ServerBlock<'a>,
     location: &LocationBlock<'a>,
+    all: &[LocationBlock<'a>],
     found: &mut Vec<Proxies<'a>>,
 ) -> Result<Body<'a>, Refused> {
-    let blocks = [server.directive.inner(), location.directive.inner()];
-    let script = job.script(&location.scope, &blocks, &server.first_name)?;
+    let taken = job.leads_to(location, all)?.unwrap_or(location);
+    let blocks = [server.directive.inner(), taken.directive.inner()];
+    let constants = job.constants(&blocks)?;
+    let fixed =
+        Fixed { server_name: &server.first_name, constants: &constants, ..Fixed::default() };
+    let script = job.script(&taken.scope, &blocks, fixed)?;
     let text = || job.expression(location.directive, location.text).ok_or(Refused);
     let condition = match location.comparison {
         Comparison::Expression => Some(leaf("uri", false, "~~", plain(text()?))),
         Comparison::ExpressionWithoutCase => Some(leaf("uri", false, "~*", plain(text()?))),
         _ => None,
     };
-    let scope = &location.scope;
-    let mut body = finish(
-        job,
-        server,
-        scope,
-        location.directive,
-        script,
-        Some(ForLocation { location, found }),
-    )?;
+    let place = Place { server, scope: &taken.scope, directive: location.directive, fixed };
+    let mut body = finish(job, place, script, Some(ForLocation { location: taken, found }))?;
     body.condition = condition;
     Ok(body)
 }
@@ -287,15 +259,23 @@ struct ForLocation<'l, 'a> {
     found: &'l mut Vec<Proxies<'a>>,
 }
 
+/// What a route is made of, and what its variables stand for.
+#[derive(Clone, Copy)]
+struct Place<'p, 'a> {
+    server: &'p ServerBlock<'a>,
+    scope: &'p Scope<'a>,
+    directive: &'a Directive,
+    fixed: Fixed<'p>,
+}
+
 /// Everything of a route but its host, path and conditions.
 fn finish<'a>(
     job: &Job<'a>,
-    server: &ServerBlock<'a>,
-    scope: &Scope<'a>,
-    directive: &'a Directive,
+    place: Place<'_, 'a>,
     script: Script,
     location: Option<ForLocation<'_, 'a>>,
 ) -> Result<Body<'a>, Refused> {
+    let Place { scope, directive, .. } = place;
     let mut table = toml::Table::new();
     let guards = job.addresses(scope)?;
     let is_guarded = script.asks_verify;
@@ -320,7 +300,7 @@ fn finish<'a>(
     }
     match (passes, location) {
         (Some(_), Some(of)) if goes_on => {
-            proxy(job, server, of, script.rewrites, is_guarded, &mut table)?;
+            proxy(job, place, of, script.rewrites, is_guarded, &mut table)?;
         }
         (Some(line), _) => {
             job.changed(line, "an answer stands in front of it, so it is never reached");
@@ -329,7 +309,7 @@ fn finish<'a>(
         // Whoever asks is refused, so it does not matter what would be served.
         (None, _) if client.contains(&nobody(403)) => table.extend(not_found()),
         (None, _) => {
-            files(job, directive)?;
+            job.serves_files(scope, directive)?;
             table.extend(not_found());
         }
     }
@@ -343,7 +323,7 @@ fn finish<'a>(
     if !limits.is_empty() && !table.contains_key(RETURN) {
         table.insert("limits".to_owned(), Toml::Table(limits));
     }
-    let response = response::of(job, scope, &server.first_name)?;
+    let response = response::of(job, scope, place.fixed)?;
     if !response.is_empty() {
         table.insert("response".to_owned(), list(response));
     }
@@ -362,7 +342,7 @@ fn finish<'a>(
 
 fn proxy<'a>(
     job: &Job<'a>,
-    server: &ServerBlock<'a>,
+    place: Place<'_, 'a>,
     of: ForLocation<'_, 'a>,
     mut rewrites: Vec<Toml>,
     is_guarded: bool,
@@ -375,12 +355,22 @@ fn proxy<'a>(
         job.refuse(files, "files are not served here: take it out, or leave them to a web server");
         return Err(Refused);
     }
-    let proxied = job.proxied(line, &location.scope, &server.first_name)?;
+    let proxied = job.proxied(line, &location.scope, place.fixed)?;
+    if proxied.is_as_it_came && !rewrites.is_empty() {
+        job.refuse(
+            line,
+            "`rewrite` and `$request_uri` in `proxy_pass` together are not converted: nginx sends the path as it came",
+        );
+        return Err(Refused);
+    }
     table.extend(proxied.route);
     if let Some(path) = proxied.path {
         let exact = location.comparison == Comparison::Exact;
-        if matches!(location.comparison, Comparison::Expression | Comparison::ExpressionWithoutCase)
-        {
+        let has_path = matches!(
+            location.comparison,
+            Comparison::Exact | Comparison::Prefix | Comparison::PrefixAlone
+        );
+        if !has_path {
             job.refuse(
                 line,
                 "a path in `proxy_pass` of such a location: nginx does not start with it",
@@ -406,7 +396,7 @@ fn proxy<'a>(
     found.push(Proxies {
         directive: line,
         fields: proxied.fields,
-        server: server.directive,
+        server: place.server.directive,
         is_guarded,
     });
     Ok(())

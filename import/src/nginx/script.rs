@@ -22,6 +22,8 @@ pub(super) struct Script {
     pub(super) answer: Option<Answer>,
     /// Pairs of `rewrite.regex_uri`.
     pub(super) rewrites: Vec<Toml>,
+    /// Some of them stand in the server, in front of all locations.
+    rewrites_outside: bool,
     /// Some `if` asks whether the certificate was verified.
     pub(super) asks_verify: bool,
     /// Requests without TLS are redirected to https before anything else is asked.
@@ -63,10 +65,10 @@ impl Job<'_> {
         &self,
         scope: &Scope<'_>,
         blocks: &[&[Directive]],
-        server_name: &str,
+        fixed: Fixed<'_>,
     ) -> Result<Script, Refused> {
         let mut script = Script::default();
-        let fixed = Fixed { server_name, ..Fixed::default() };
+        let outer = blocks.first().copied().unwrap_or_default();
         for directive in blocks.iter().flat_map(|block| block.iter()) {
             if !matches!(directive.name.as_str(), "if" | "return" | "rewrite") {
                 continue;
@@ -81,7 +83,11 @@ impl Job<'_> {
                     let answer = self.answer(directive, scope, fixed).ok_or(Refused)?;
                     self.put_answer(directive, &mut script, answer)?;
                 }
-                _ => self.read_rewrite(directive, &mut script, fixed)?,
+                _ => {
+                    let is_outer = outer.iter().any(|one| std::ptr::eq(one, directive));
+                    let place = is_outer.then_some(outer);
+                    self.read_rewrite(directive, place, &mut script, fixed)?;
+                }
             }
         }
         Ok(script)
@@ -282,6 +288,7 @@ impl Job<'_> {
     fn read_rewrite(
         &self,
         directive: &Directive,
+        server: Option<&[Directive]>,
         script: &mut Script,
         fixed: Fixed<'_>,
     ) -> Result<(), Refused> {
@@ -296,6 +303,8 @@ impl Job<'_> {
                 302
             }
             "break" => 0,
+            // The location is looked for behind the rewrites of the server, whatever they say.
+            "last" if server.is_some() => 0,
             _ => {
                 self.refuse(
                     directive,
@@ -305,6 +314,7 @@ impl Job<'_> {
             }
         };
         if code == 0 {
+            self.stays_where_it_is(directive, server, script)?;
             let pair = self.pair(directive, expression, to, fixed).ok_or(Refused)?;
             script.rewrites.extend(pair);
             return Ok(());
@@ -329,6 +339,34 @@ impl Job<'_> {
             "a redirect of some paths is not converted: write `redirect.regex_uri` into a route",
         );
         Err(Refused)
+    }
+
+    /// Refuses a `rewrite` in front of all locations that may lead to another one than the path that came, and one
+    /// behind it: here a request is routed by the path that came, and rewritten once.
+    fn stays_where_it_is(
+        &self,
+        directive: &Directive,
+        server: Option<&[Directive]>,
+        script: &mut Script,
+    ) -> Result<(), Refused> {
+        let is_root = |one: &&Directive| one.args.len() == 1 && one.arg(0) == "/";
+        let mut locations =
+            server.into_iter().flatten().filter(|one| one.name == "location").peekable();
+        let nested = |one: &Directive| one.inner().iter().any(|inner| inner.name == "location");
+        if server.is_some() && locations.any(|one| !is_root(&one) || nested(one)) {
+            self.refuse(
+                directive,
+                "a `rewrite` in front of all locations is converted where `location /` is the only one: the new path \
+                 may lead to another location, and to what that one asks; write it into a location, with `break`",
+            );
+            return Err(Refused);
+        }
+        if server.is_none() && script.rewrites_outside {
+            self.refuse(directive, "a `rewrite` behind one of the server is not converted");
+            return Err(Refused);
+        }
+        script.rewrites_outside |= server.is_some();
+        Ok(())
     }
 
     /// An expression and what the whole path becomes, for `rewrite.regex_uri`.

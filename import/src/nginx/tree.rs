@@ -14,6 +14,9 @@ const DEPTH: usize = 32;
 /// Files that include each other.
 const INCLUDES: usize = 16;
 
+/// The file of nginx's own that says which endings of files have which types.
+const TYPES: &str = "mime.types";
+
 /// A word of a directive.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Word {
@@ -44,6 +47,16 @@ impl Directive {
         self.block.as_deref().unwrap_or_default()
     }
 
+    /// The locations in the block, and those within them.
+    pub(super) fn locations(&self) -> Vec<&Self> {
+        let mut all = Vec::new();
+        for one in self.inner().iter().filter(|one| one.name == "location") {
+            all.push(one);
+            all.extend(one.locations());
+        }
+        all
+    }
+
     /// The texts of all arguments.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         self.args.iter().map(|word| word.text.as_str())
@@ -66,6 +79,8 @@ pub(super) struct TreeReader<'a> {
     open: Vec<PathBuf>,
     bytes: usize,
     directives: usize,
+    /// Includes of files that cannot be read and say nothing about a request.
+    pub(super) left_out: Vec<Directive>,
 }
 
 /// The text of a file, while it is read.
@@ -82,7 +97,7 @@ impl OpenText<'_> {
 
 impl<'a> TreeReader<'a> {
     pub(super) const fn new(files: &'a dyn Files, folder: &'a Path) -> Self {
-        Self { files, folder, open: Vec::new(), bytes: 0, directives: 0 }
+        Self { files, folder, open: Vec::new(), bytes: 0, directives: 0, left_out: Vec::new() }
     }
 
     /// The directives of the file that was named.
@@ -230,6 +245,10 @@ impl<'a> TreeReader<'a> {
                 return Err(wrong(format!("more than {INCLUDES} files include each other")));
             }
             let bytes = self.files.read(&file);
+            if bytes.is_err() && file.file_name().is_some_and(|name| name == TYPES) {
+                self.left_out.push(directive.clone());
+                continue;
+            }
             let bytes = bytes.map_err(|error| wrong(format!("{name} cannot be read: {error}")))?;
             self.open.push(file);
             let inner = self.read_bytes(Some(Rc::from(name)), &bytes, path, depth)?;

@@ -4,6 +4,7 @@ use toml::Value as Toml;
 
 use crate::fields::plain;
 
+use super::constants::{Constant, expanded};
 use super::job::Job;
 use super::tree::Directive;
 use super::units::duration;
@@ -17,6 +18,8 @@ pub(super) struct Destination {
     pub(super) host: String,
     /// The path that takes the place of the location's text.
     pub(super) path: Option<String>,
+    /// The path is said to be that of the request as it came.
+    pub(super) is_as_it_came: bool,
 }
 
 impl Destination {
@@ -37,15 +40,14 @@ impl Destination {
 
 impl Job<'_> {
     /// What a `proxy_pass` names.
-    pub(super) fn destination(&self, directive: &Directive) -> Option<Destination> {
-        let text = directive.arg(0);
-        if text.contains('$') {
-            self.refuse(
-                directive,
-                "variables in `proxy_pass` are not converted: write routes, or a `traffic_split`",
-            );
-            return None;
-        }
+    pub(super) fn destination(
+        &self,
+        directive: &Directive,
+        constants: &[Constant],
+    ) -> Option<Destination> {
+        let text = self.without_variables(directive, constants)?;
+        let is_as_it_came = text.len() < expanded(directive.arg(0), constants).len();
+        let text = text.as_str();
         let (tls, rest) = if let Some(rest) = text.strip_prefix("http://") {
             (false, rest)
         } else if let Some(rest) = text.strip_prefix("https://") {
@@ -59,7 +61,8 @@ impl Job<'_> {
                 Some((socket, path)) => (socket, Some(path.to_owned())),
                 None => (socket, None),
             };
-            return Some(Destination { tls, host: format!("unix:{socket}"), path });
+            let host = format!("unix:{socket}");
+            return Some(Destination { tls, host, path, is_as_it_came });
         }
         let (host, path) = match rest.find('/') {
             Some(at) => (rest.get(..at).unwrap_or_default(), rest.get(at..).map(str::to_owned)),
@@ -70,7 +73,41 @@ impl Job<'_> {
             return None;
         }
         let usual = if tls { ":443" } else { ":80" };
-        Some(Destination { tls, host: host.strip_suffix(usual).unwrap_or(host).to_owned(), path })
+        if path.is_some() && directive.arg(0).contains('$') {
+            self.refuse(
+                directive,
+                "a path behind variables in `proxy_pass` takes the place of the whole path and query: write \
+                 `rewrite.uri` by hand",
+            );
+            return None;
+        }
+        let host = host.strip_suffix(usual).unwrap_or(host).to_owned();
+        Some(Destination { tls, host, path, is_as_it_came })
+    }
+
+    /// The address with what `set` makes in it, and without the path of the request, which is sent anyway.
+    fn without_variables(&self, directive: &Directive, constants: &[Constant]) -> Option<String> {
+        let whole = expanded(directive.arg(0), constants);
+        let mut text = whole.as_str();
+        if let Some(rest) = text.strip_suffix("${request_uri}") {
+            text = rest;
+        } else if let Some(rest) = text.strip_suffix("${uri}${is_args}${args}") {
+            self.changed(
+                directive,
+                "the path is sent as the client spelt it: nginx sends `$uri` decoded, so that %0D%0A in it is a line \
+                 break, and %2F a slash",
+            );
+            text = rest;
+        }
+        if text.contains('$') {
+            self.refuse(
+                directive,
+                "variables in `proxy_pass` are not converted, but for one that `set` makes of a text, and \
+                 `$request_uri` at the end: write routes, or a `traffic_split`",
+            );
+            return None;
+        }
+        Some(text.to_owned())
     }
 
     /// The nodes of a destination, and how they are chosen.

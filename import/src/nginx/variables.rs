@@ -1,5 +1,6 @@
 //! Texts with nginx's variables, as Ferrule writes them.
 
+use super::constants::{Constant, found};
 use super::job::Job;
 use super::tree::Directive;
 
@@ -41,6 +42,8 @@ pub(super) enum Part {
 pub(super) struct Fixed<'a> {
     pub(super) server_name: &'a str,
     pub(super) proxy_host: &'a str,
+    /// What `set` makes.
+    pub(super) constants: &'a [Constant],
     /// It is a log: what is empty is a dash there.
     pub(super) is_log: bool,
 }
@@ -128,7 +131,12 @@ impl Job<'_> {
                     "proxy_host" if !fixed.proxy_host.is_empty() => out.push_str(fixed.proxy_host),
                     // There are no passwords here, and so nobody's name.
                     "remote_user" if fixed.is_log => out.push('-'),
-                    _ => match name_of(name) {
+                    _ if found(fixed.constants, name).is_some() => {
+                        let text = found(fixed.constants, name).unwrap_or_default();
+                        let inner = Fixed { constants: &[], ..fixed };
+                        out.push_str(&self.template(directive, text, inner)?);
+                    }
+                    _ => match self.variable(directive, name) {
                         Ok(name) => {
                             out.push_str("${");
                             out.push_str(&name);

@@ -134,6 +134,9 @@ fn known<'a>(objects: &Objects<'a>) -> Vec<Certified<'a>> {
     let of = |object: &Object<'a>| {
         let name = object.node.get("username")?.text()?;
         let plugin = object.node.get("plugins")?.get("cert-auth")?;
+        if super::is_disabled(plugin) {
+            return None;
+        }
         let mut entries = Vec::new();
         if let Some(identifier) = plugin.get("identifier").and_then(crate::document::Node::text) {
             if is_host(identifier) {
@@ -181,12 +184,14 @@ pub(in super::super) fn check(
         fields.refuse(key, "a consumer is known by its certificate alone (`cert-auth`)");
     }
     let found = fields.need("plugins", |item| {
-        let mut found = false;
+        let mut found = Judged::SaysNothing;
         for entry in item.lines()? {
             let path = Path::Key(item.path, &entry.key);
             let line = Item { node: &entry.node, path: &path, work };
             if entry.key == "cert-auth" {
                 found = judge(&line);
+            } else if super::is_disabled(&entry.node) {
+                line.say(Kind::Dropped, super::SWITCHED_OFF);
             } else if work.skipped_plugins.contains(&entry.key) {
                 super::skip(&line, &entry.key);
             } else {
@@ -199,14 +204,34 @@ pub(in super::super) fn check(
         Some(found)
     });
     fields.finish();
-    if found == Some(true) {
+    if found == Some(Judged::Identifies) {
         let message = "into `client.allow` of what lets it in";
         work.log.add(Kind::Converted, object.node.spot, &object.path, message);
     }
 }
 
-fn judge(item: &Item<'_>) -> bool {
-    let Some(fields) = item.fields() else { return false };
+/// What a consumer's `cert-auth` is good for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Judged {
+    /// A certificate tells the consumer.
+    Identifies,
+    /// It is switched off, or wrong.
+    SaysNothing,
+}
+
+fn judge(item: &Item<'_>) -> Judged {
+    let Some(fields) = item.fields() else { return Judged::SaysNothing };
+    let meta = fields.with("_meta", super::meta).unwrap_or_default();
+    if meta.disabled {
+        item.say(
+            Kind::Dropped,
+            format!("{}: no certificate tells this consumer", super::SWITCHED_OFF),
+        );
+        return Judged::SaysNothing;
+    }
+    if meta.filter.is_some() {
+        item.refuse("`_meta.filter` of a consumer: a certificate tells it always or never");
+    }
     if fields.has("cn") == fields.has("identifier") {
         item.invalid("exactly one of `cn` and `identifier` is needed");
     }
@@ -220,7 +245,6 @@ fn judge(item: &Item<'_>) -> bool {
             Some(())
         });
     }
-    fields.ignore(&["_meta"]);
     fields.finish();
-    true
+    Judged::Identifies
 }

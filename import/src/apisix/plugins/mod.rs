@@ -172,7 +172,8 @@ pub(super) fn answers(object: &Node) -> bool {
 /// The plugins of an object that keep people out.
 pub(super) fn guards_of(object: &Node) -> Vec<&str> {
     let plugins = object.get("plugins").map(Node::entries).unwrap_or_default();
-    plugins.iter().map(|entry| entry.key.as_str()).filter(|name| GUARDS.contains(name)).collect()
+    let on = plugins.iter().filter(|entry| !is_disabled(&entry.node));
+    on.map(|entry| entry.key.as_str()).filter(|name| GUARDS.contains(name)).collect()
 }
 
 /// Judges a plugin config, which is written nowhere itself.
@@ -280,7 +281,7 @@ fn convert_one(item: &Item<'_>, known: &Known, mut target: Target<'_>) {
     let Some(fields) = item.fields() else { return };
     let meta = fields.with("_meta", meta).unwrap_or_default();
     if meta.disabled {
-        item.say(Kind::Dropped, "`_meta.disable` switches it off");
+        item.say(Kind::Dropped, SWITCHED_OFF);
         return;
     }
     if meta.filter.is_some() && !known.filtered {
@@ -335,6 +336,9 @@ fn is_disabled(node: &Node) -> bool {
     let disable = node.get("_meta").and_then(|meta| meta.get("disable"));
     disable.is_some_and(|node| node.value == Value::Flag(true))
 }
+
+/// What is said of a plugin that is not run.
+const SWITCHED_OFF: &str = "`_meta.disable` switches it off";
 
 /// What `_meta` says.
 #[derive(Default)]

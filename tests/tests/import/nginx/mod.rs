@@ -6,6 +6,7 @@
 
 mod case;
 mod page;
+mod public;
 mod stage;
 
 use ferrule_tools::gateway::Driver;

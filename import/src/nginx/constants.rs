@@ -1,0 +1,106 @@
+//! `set`: variables of a configuration's own that stand for one text wherever they are used.
+
+use super::job::{Job, Refused};
+use super::tree::Directive;
+use super::variables::{Part, name_of, parts};
+
+/// Variables of nginx's that can be set, and then do something.
+const SETTABLE: [&str; 4] = ["args", "limit_rate", "is_args", "document_root"];
+
+/// Values of nginx's that may be others where the variable is used than where it was set.
+const CHANGING: [&str; 4] = ["uri", "document_uri", "args", "query_string"];
+
+/// A variable, and the text of nginx's that it stands for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Constant {
+    /// Without its dollar sign, in lower case.
+    name: String,
+    text: String,
+}
+
+/// The text with these variables in it replaced by what they stand for.
+pub(super) fn expanded(text: &str, constants: &[Constant]) -> String {
+    let Ok(parts) = parts(text) else { return text.to_owned() };
+    let mut out = String::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => out.push_str(&text),
+            Part::Variable(name) => match found(constants, &name) {
+                Some(text) => out.push_str(text),
+                None => {
+                    out.push_str("${");
+                    out.push_str(&name);
+                    out.push('}');
+                }
+            },
+        }
+    }
+    out
+}
+
+/// What a variable stands for, if it is one of these.
+pub(super) fn found<'c>(constants: &'c [Constant], name: &str) -> Option<&'c str> {
+    let is_it = |one: &&Constant| one.name.eq_ignore_ascii_case(name);
+    constants.iter().find(is_it).map(|one| one.text.as_str())
+}
+
+impl Job<'_> {
+    /// The variables that a server and a location in it set, each once and to one text.
+    pub(super) fn constants(&self, blocks: &[&[Directive]]) -> Result<Vec<Constant>, Refused> {
+        let mut all: Vec<Constant> = Vec::new();
+        for block in blocks {
+            let mut rewrites = false;
+            for line in *block {
+                match line.name.as_str() {
+                    "rewrite" => rewrites = true,
+                    "set" => {
+                        let one = self.constant(line, rewrites, &all)?;
+                        all.push(one);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn constant(
+        &self,
+        line: &Directive,
+        rewrites: bool,
+        before: &[Constant],
+    ) -> Result<Constant, Refused> {
+        let name = line.arg(0).strip_prefix('$').unwrap_or_default().to_ascii_lowercase();
+        let text = expanded(line.arg(1), before);
+        let refused = |why: &str| {
+            self.refuse(line, why);
+            Err(Refused)
+        };
+        let is_name = |mark: char| mark.is_ascii_alphanumeric() || mark == '_';
+        if name.is_empty() || !name.chars().all(is_name) || line.args.len() != 2 {
+            return refused("`set` takes the name of a variable and its value");
+        }
+        if name_of(&name).is_ok() || SETTABLE.contains(&name.as_str()) {
+            return refused("a variable of nginx's own that is changed is not converted");
+        }
+        if found(before, &name).is_some() || self.map_of(&name).is_some() {
+            return refused("a variable that is set twice, or by a map as well, is not converted");
+        }
+        if rewrites {
+            return refused(
+                "a variable that is set behind a `rewrite` is not converted: put it in front",
+            );
+        }
+        let parts = parts(&text).inspect_err(|why| self.refuse(line, why)).map_err(|_| Refused)?;
+        let changes = |part: &Part| {
+            matches!(part, Part::Variable(name)
+                if CHANGING.contains(&name.as_str()) || name.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        if parts.iter().any(changes) {
+            return refused(
+                "a variable with the path, the query or a group of an expression in it is not converted",
+            );
+        }
+        Ok(Constant { name, text })
+    }
+}
