@@ -1,6 +1,7 @@
 //! Tables of the source, read strictly: what nobody asked for is refused, and so is a value of another type.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
@@ -181,10 +182,12 @@ impl<'a> Item<'a> {
     /// Refuses a list that says something twice.
     pub(crate) fn each_once(&self) {
         if let Value::List(nodes) = &self.node.value {
-            let twice = nodes
-                .iter()
-                .enumerate()
-                .find(|(at, node)| nodes.iter().take(*at).any(|before| before.value == node.value));
+            // Lists may be long, and nearly all are of texts.
+            let mut texts = HashSet::new();
+            let twice = nodes.iter().enumerate().find(|(at, node)| match &node.value {
+                Value::Text(text) => !texts.insert(text.as_str()),
+                value => nodes.iter().take(*at).any(|before| before.value == *value),
+            });
             if let Some((index, node)) = twice {
                 let path = Path::Index(self.path, index);
                 Item { node, path: &path, work: self.work }.invalid("this is there twice");

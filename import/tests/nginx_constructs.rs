@@ -341,3 +341,21 @@ fn constructs_that_mean_something_else_are_refused() {
         assert!(made.configuration.is_empty());
     }
 }
+
+#[test]
+fn a_small_file_becomes_no_huge_one() {
+    let many =
+        |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    // Each prefix has a route for each expression.
+    let prefixes = many(1500, &|at| format!("location /p{at} {{ return 204; }}"));
+    let expressions = many(1500, &|at| format!("location ~ x{at} {{ return 204; }}"));
+    // Each variable is twice the one before.
+    let doubled = many(40, &|at| format!("set $a{} $a{at}$a{at};", at + 1));
+    for (lines, wanted) in [
+        (format!("{prefixes}{expressions}"), "more than 1000000 values"),
+        (format!("set $a0 0123456789; {doubled} location / {{ {PASS} }}"), "more than 1024 bytes"),
+    ] {
+        let made = import_with(&server("", &lines), false);
+        assert!(said(&made, Kind::Refused).contains(wanted), "{}", said(&made, Kind::Refused));
+    }
+}

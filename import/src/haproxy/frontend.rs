@@ -4,10 +4,12 @@
 //! taken. So every route is for all paths, says in `vars` which ports and which requests it is for, and has a `priority`
 //! that keeps the order.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use toml::Value as Toml;
 
+use crate::document::LIMITS;
 use crate::fields::put;
 use crate::proof::{Draft, Source};
 use crate::report::Kind;
@@ -41,6 +43,8 @@ pub(super) struct RouteMaker<'a> {
     pub(super) several: bool,
     /// Does any server name require certificates?
     pub(super) requires: bool,
+    /// How much was read so far: each route holds all rules in front of it.
+    pub(super) made: Cell<usize>,
 }
 
 impl FrontGroup<'_> {
@@ -125,11 +129,14 @@ impl RouteMaker<'_> {
         let mut routes = Vec::new();
         let mut chain = RuleChain::default();
         for line in &proxy.requests {
+            if !self.has_room(line, &chain) {
+                return routes;
+            }
             reader.request(line, &mut chain, &mut routes);
         }
         self.forwarded_for(proxy.forwarded_for, &mut chain);
         for line in &proxy.switches {
-            if chain.closed {
+            if chain.closed || !self.has_room(line, &chain) {
                 break;
             }
             let Some(condition) = reader.condition(line, 2, &chain) else { continue };
@@ -160,6 +167,24 @@ impl RouteMaker<'_> {
         routes
     }
 
+    /// Counts what a rule is read with; refused if it becomes too much, though the file is small.
+    fn has_room(&self, line: &ConfigLine, chain: &RuleChain) -> bool {
+        let before = self.made.get();
+        let made = before.saturating_add(chain.size());
+        self.made.set(made);
+        if before <= LIMITS.nodes && made > LIMITS.nodes {
+            let most = LIMITS.nodes;
+            line.refuse(
+                self.work,
+                0,
+                format!(
+                    "the routes become more than {most} values: each has all rules in front of it"
+                ),
+            );
+        }
+        made <= LIMITS.nodes
+    }
+
     fn to_backend(
         &self,
         reader: RuleReader<'_>,
@@ -184,6 +209,9 @@ impl RouteMaker<'_> {
         let reader = RuleReader { acls: &acls, ..reader };
         let mut chain = chain;
         for line in &backend.requests {
+            if !self.has_room(line, &chain) {
+                return;
+            }
             reader.request(line, &mut chain, routes);
         }
         self.forwarded_for(backend.forwarded_for, &mut chain);

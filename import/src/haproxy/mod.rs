@@ -18,6 +18,7 @@ mod tls_words;
 mod upstream;
 mod words;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -147,7 +148,8 @@ fn write_all(
     let requires =
         binds.iter().flatten().filter_map(|bind| bind.tls.as_ref()).any(|tls| tls.requires);
     let several = groups.len() > 1;
-    let maker = RouteMaker { proxies: &proxies, upstreams: &known, work, several, requires };
+    let made = Cell::default();
+    let maker = RouteMaker { proxies: &proxies, upstreams: &known, work, several, requires, made };
     let mut routes = Draft::new(MAKER);
     for group in &groups {
         maker.write(group, &mut routes, draft);

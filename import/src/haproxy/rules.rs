@@ -30,6 +30,14 @@ pub(super) struct RuleChain {
     pub(super) closed: bool,
 }
 
+impl RuleChain {
+    /// How much it holds: each route behind it has all of it.
+    pub(super) fn size(&self) -> usize {
+        let lists = self.refusals.len().saturating_add(self.headers.len());
+        lists.saturating_add(self.changed.len()).saturating_add(1)
+    }
+}
+
 /// A route that a rule or a section becomes.
 #[derive(Debug)]
 pub(super) struct PlannedRoute {

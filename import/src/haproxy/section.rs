@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::document::LIMITS;
 use crate::report::Kind;
 use crate::work::Work;
 
@@ -23,6 +24,8 @@ pub(super) struct ProxySection {
 pub(super) struct ProxySections {
     pub(super) global: Vec<ConfigLine>,
     pub(super) proxies: Vec<ProxySection>,
+    /// Lines that they have from their defaults.
+    inherited: usize,
 }
 
 /// ProxySections that describe something else than traffic; a rule that needs one is refused by its own name.
@@ -89,11 +92,16 @@ pub(super) fn read(lines: Vec<ConfigLine>, work: &Work) -> ProxySections {
             Some(SectionPlace::Defaults) => {
                 place = SectionPlace::Defaults;
                 let lines = from(&line, &defaults, 2, work).unwrap_or_default();
+                if !sections.inherits(&line, lines.len(), work) {
+                    break;
+                }
                 defaults.push(NamedDefaults { name, lines });
             }
             Some(SectionPlace::Proxy) => {
                 place = SectionPlace::Proxy;
-                begin(line, &defaults, &mut sections, work);
+                if !begin(line, &defaults, &mut sections, work) {
+                    break;
+                }
             }
             Some(other) => {
                 if matches!(other, SectionPlace::Other) {
@@ -143,7 +151,30 @@ fn from(
     found.map(|found| found.lines.clone())
 }
 
-fn begin(head: ConfigLine, defaults: &[NamedDefaults], sections: &mut ProxySections, work: &Work) {
+impl ProxySections {
+    /// Counts the lines that sections have from their defaults; are they few enough?
+    fn inherits(&mut self, head: &ConfigLine, lines: usize, work: &Work) -> bool {
+        self.inherited = self.inherited.saturating_add(lines);
+        let are_few = self.inherited <= LIMITS.nodes;
+        if !are_few {
+            let most = LIMITS.nodes;
+            head.refuse(
+                work,
+                0,
+                format!("sections take more than {most} lines from their defaults"),
+            );
+        }
+        are_few
+    }
+}
+
+/// Begins a section; false if there is no room for it.
+fn begin(
+    head: ConfigLine,
+    defaults: &[NamedDefaults],
+    sections: &mut ProxySections,
+    work: &Work,
+) -> bool {
     let name = head.word(1).to_owned();
     if name.is_empty() {
         head.refuse(work, 0, "this section needs a name");
@@ -159,6 +190,24 @@ fn begin(head: ConfigLine, defaults: &[NamedDefaults], sections: &mut ProxySecti
     let lines = from(&head, defaults, 2, work)
         .or_else(|| defaults.last().map(|last| last.lines.clone()))
         .unwrap_or_default();
+    if !sections.inherits(&head, lines.len(), work) {
+        return false;
+    }
     // What is said of an inherited line is said where it stands.
     sections.proxies.push(ProxySection { name, head, lines, frontend, backend });
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_defaults_are_counted() {
+        let work = Work::default();
+        let lines = super::super::words::read("backend b", &|_| None, &work);
+        let mut sections = ProxySections::default();
+        assert!(sections.inherits(&lines[0], LIMITS.nodes, &work) && !work.log.refused());
+        assert!(!sections.inherits(&lines[0], 1, &work) && work.log.refused());
+    }
 }

@@ -10,6 +10,9 @@ const SETTABLE: [&str; 4] = ["args", "limit_rate", "is_args", "document_root"];
 /// Values of nginx's that may be others where the variable is used than where it was set.
 const CHANGING: [&str; 4] = ["uri", "document_uri", "args", "query_string"];
 
+/// The longest text of a variable: such texts may hold each other.
+const TEXT_BYTES: usize = 1024;
+
 /// A variable, and the text of nginx's that it stands for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Constant {
@@ -85,6 +88,9 @@ impl Job<'_> {
         }
         if found(before, &name).is_some() || self.map_of(&name).is_some() {
             return refused("a variable that is set twice, or by a map as well, is not converted");
+        }
+        if text.len() > TEXT_BYTES {
+            return refused("a variable of more than 1024 bytes is not converted");
         }
         if rewrites {
             return refused(

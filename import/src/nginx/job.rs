@@ -1,8 +1,10 @@
 //! What all converters share: the source, where its relative paths count from, and what was said about it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use crate::document::LIMITS;
 use crate::proof::Source;
 use crate::report::Kind;
 use crate::work::Work;
@@ -24,7 +26,22 @@ pub(super) struct Job<'a> {
     /// The file as a whole, and its `http` block.
     pub(super) http: Scope<'a>,
     /// `[[upstreams]]` that were made so far.
-    pub(super) upstreams: RefCell<Vec<MadeUpstream>>,
+    pub(super) upstreams: RefCell<MadeUpstreams>,
+    /// Where in `http` each block of a name is, by the name of its directive and argument.
+    pub(super) blocks: HashMap<String, &'a Directive>,
+    /// Values that were made so far: what stands around a block, and each expression, is written into each route.
+    pub(super) made: Cell<usize>,
+}
+
+/// Upstreams that were made, in their order.
+#[derive(Default)]
+pub(super) struct MadeUpstreams {
+    pub(super) list: Vec<MadeUpstream>,
+    /// Their ids, by all that is said of them.
+    pub(super) ids: HashMap<String, String>,
+    pub(super) taken: HashSet<String>,
+    /// The last number that a name got.
+    pub(super) numbers: HashMap<String, usize>,
 }
 
 /// An upstream, and what it was made of.
@@ -43,6 +60,19 @@ impl<'a> Job<'a> {
         self.work.log.add_in(kind, file, directive.spot, &directive.path, message);
     }
 
+    /// Counts what is made; refused if it becomes too much, though its source is small.
+    pub(super) fn spend(&self, directive: &Directive, values: usize) -> Result<(), Refused> {
+        let made = self.made.get().saturating_add(values);
+        if self.made.replace(made) <= LIMITS.nodes && made > LIMITS.nodes {
+            let most = LIMITS.nodes;
+            self.refuse(directive, format!(
+                "the routes become more than {most} values: each location has a route for each expression, with all \
+                 that is inherited"
+            ));
+        }
+        if made > LIMITS.nodes { Err(Refused) } else { Ok(()) }
+    }
+
     pub(super) fn refuse(&self, directive: &Directive, message: impl Into<String>) {
         self.say(Kind::Refused, directive, message);
     }
@@ -58,8 +88,7 @@ impl<'a> Job<'a> {
 
     /// A block of this name with this argument, in `http`.
     pub(super) fn named(&self, block: &str, argument: usize, name: &str) -> Option<&'a Directive> {
-        let mut own = self.http.own().iter();
-        own.find(|directive| directive.name == block && directive.arg(argument) == name)
+        self.blocks.get(&block_key(block, argument, name)).copied()
     }
 
     /// The absolute path of a file of certificates or keys, as nginx resolves it.
@@ -97,6 +126,29 @@ impl<'a> Job<'a> {
         let text = String::from_utf8_lossy(&bytes);
         Some(text.matches(&format!("-----BEGIN {kind}-----")).count())
     }
+}
+
+/// How many values a table holds.
+pub(super) fn values(table: &toml::Table) -> usize {
+    let of = |value: &toml::Value| match value {
+        toml::Value::Table(inner) => values(inner),
+        toml::Value::Array(list) => list.iter().map(|one| one.as_table().map_or(1, values)).sum(),
+        _ => 1,
+    };
+    table.values().map(of).sum::<usize>().saturating_add(1)
+}
+
+fn block_key(block: &str, argument: usize, name: &str) -> String {
+    format!("{block} {argument} {name}")
+}
+
+/// The blocks of `http` that others name; of two with one name the first.
+pub(super) fn blocks(http: &[Directive]) -> HashMap<String, &Directive> {
+    let mut all = HashMap::new();
+    for one in http.iter().filter(|one| matches!(one.name.as_str(), "upstream" | "log_format")) {
+        all.entry(block_key(&one.name, 0, one.arg(0))).or_insert(one);
+    }
+    all
 }
 
 /// Where a table comes from.

@@ -23,7 +23,7 @@ pub(super) enum Comparison {
 }
 
 impl Comparison {
-    const fn is_expression(self) -> bool {
+    pub(super) const fn is_expression(self) -> bool {
         matches!(self, Self::Expression | Self::ExpressionWithoutCase)
     }
 

@@ -27,7 +27,7 @@ mod units;
 mod upstream;
 mod variables;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use toml::Value as Toml;
@@ -233,14 +233,17 @@ fn write_all(
 ) -> Result<(), Refused> {
     let http = tree.iter().find(|one| one.name == "http");
     let empty: &[Directive] = &[];
+    let inner = http.map_or(empty, Directive::inner);
     let job = Job {
         work,
         files,
         folder,
         prefix: options.prefix.as_deref(),
         skips_files: options.skips_files,
-        http: Scope::new(tree).within(http.map_or(empty, Directive::inner)),
+        http: Scope::new(tree).within(inner),
+        blocks: job::blocks(inner),
         upstreams: RefCell::default(),
+        made: Cell::default(),
     };
     let mut servers = Vec::new();
     for directive in job.http.own().iter().filter(|one| one.name == "server") {
@@ -277,7 +280,7 @@ fn write_all(
     process::write(&job, &servers, pages, draft)?;
     listen::write(&job, &servers, draft);
     certificates::write(&job, &servers, draft)?;
-    for made in job.upstreams.take() {
+    for made in job.upstreams.take().list {
         let mut table = toml::Table::new();
         table.insert("id".to_owned(), Toml::from(made.id));
         table.extend(made.table);

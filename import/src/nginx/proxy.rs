@@ -278,8 +278,9 @@ impl Job<'_> {
     /// The id of an upstream: that of an equal one which is there already, or a new one.
     fn keep_upstream(&self, directive: &Directive, to: &Destination, table: toml::Table) -> String {
         let mut all = self.upstreams.borrow_mut();
-        if let Some(same) = all.iter().find(|made| made.table == table) {
-            return same.id.clone();
+        let text = table.to_string();
+        if let Some(same) = all.ids.get(&text) {
+            return same.clone();
         }
         let usable = |mark: char| {
             if mark.is_ascii_alphanumeric() || mark == '-' || mark == '_' || mark == '.' {
@@ -292,13 +293,15 @@ impl Job<'_> {
         let base = base.trim_matches('-').to_owned();
         let base = if base.is_empty() { String::from("upstream") } else { base };
         let mut id = base.clone();
-        let mut number = 1_usize;
-        while all.iter().any(|made| made.id == id) {
+        let mut number = all.numbers.get(&base).copied().unwrap_or(1);
+        while !all.taken.insert(id.clone()) {
             number = number.saturating_add(1);
             id = format!("{base}-{number}");
         }
+        all.numbers.insert(base, number);
         let origin = self.named("upstream", 0, &to.host).unwrap_or(directive);
-        all.push(MadeUpstream { id: id.clone(), table, source: source(origin) });
+        all.ids.insert(text, id.clone());
+        all.list.push(MadeUpstream { id: id.clone(), table, source: source(origin) });
         id
     }
 }

@@ -7,7 +7,7 @@ use crate::proof::Draft;
 
 use super::conditions::leaf;
 use super::guards::nobody;
-use super::job::{Job, Refused, source};
+use super::job::{Job, Refused, source, values};
 use super::listen::{Ports, ServerBlock};
 use super::location::{Compared, Comparison, Leads, LocationBlock, slots};
 use super::proxy::FieldLine;
@@ -69,6 +69,7 @@ pub(super) fn write<'a>(
         for slotted in &all {
             for (on, table) in by_port(server, &slotted.body, &on) {
                 let route = slotted.route(&hosts, &on, ports, &table);
+                job.spend(slotted.body.directive, values(&route))?;
                 draft.push("routes", route, source(slotted.body.directive));
             }
         }
@@ -174,7 +175,10 @@ fn slotted<'a>(
             continue;
         }
         match body(job, server, location, locations, found) {
-            Ok(body) => bodies.push(Some(body)),
+            Ok(body) => {
+                job.spend(location.directive, values(&body.table))?;
+                bodies.push(Some(body));
+            }
             Err(Refused) => is_refused = true,
         }
     }
@@ -182,6 +186,8 @@ fn slotted<'a>(
         return Err(Refused);
     }
     let compared: Vec<Compared<'_>> = locations.iter().map(LocationBlock::compared).collect();
+    let expressions = compared.iter().filter(|one| one.comparison.is_expression()).count();
+    job.spend(server.directive, expressions.saturating_mul(compared.len()))?;
     let mut all = Vec::new();
     for slot in slots(&compared) {
         for leads in slot.leads {
@@ -195,7 +201,10 @@ fn slotted<'a>(
                 }),
                 Leads::Nowhere => Some(nowhere(job, server)?),
             };
-            all.extend(body.map(|body| Slotted { uri: slot.uri.clone(), body }));
+            if let Some(body) = body {
+                job.spend(body.directive, values(&body.table))?;
+                all.push(Slotted { uri: slot.uri.clone(), body });
+            }
         }
     }
     Ok(all)

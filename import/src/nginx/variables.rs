@@ -30,6 +30,9 @@ struct Renamed {
     ours: &'static str,
 }
 
+/// The longest text: twice that of a word.
+const TEXT_BYTES: usize = 8192;
+
 /// A part of a text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Part {
@@ -150,6 +153,10 @@ impl Job<'_> {
                     },
                 },
             }
+        }
+        if out.len() > TEXT_BYTES {
+            self.refuse(directive, format!("this text becomes longer than {TEXT_BYTES} bytes"));
+            return None;
         }
         Some(out)
     }

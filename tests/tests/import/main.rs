@@ -11,3 +11,4 @@ mod haproxy;
 mod ingress;
 mod kit;
 mod nginx;
+mod parsers;

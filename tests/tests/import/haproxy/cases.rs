@@ -5,7 +5,7 @@ use ferrule_tests::on_both_drivers;
 use super::stage::{HaproxyCase, Stage};
 
 /// Words of curl for a client and a host.
-const CASES: [HaproxyCase; 12] = [
+const CASES: [HaproxyCase; 13] = [
     // What guides show.
     HaproxyCase {
         text: "frontend web\n  bind 127.0.0.1:@front@ ssl crt site.pem ca-file clients.pem verify required\n  \
@@ -186,6 +186,25 @@ const CASES: [HaproxyCase; 12] = [
             "--cert alice.crt --key alice.key https://127.0.0.1:@second@/",
         ],
         headers: &[],
+        told: &[],
+    },
+    // A list: what is asked of clients by their server name.
+    HaproxyCase {
+        text: "frontend web\n  bind 127.0.0.1:@front@ ssl crt-list list.txt\n  \
+               http-request set-header X-SSL-Client-CN %[ssl_c_s_dn(cn)] if { ssl_c_used }\n  default_backend one\n\
+               backend one\n  server s 127.0.0.1:@echo@\n",
+        code: 2,
+        asks: &[
+            "--connect-to ::127.0.0.1:@front@ https://open.example/",
+            "--connect-to ::127.0.0.1:@front@ https://site.example/",
+            "--connect-to ::127.0.0.1:@front@ --cert alice.crt --key alice.key https://site.example/",
+            "--connect-to ::127.0.0.1:@front@ --cert mallory.crt --key mallory.key https://site.example/",
+            "--connect-to ::127.0.0.1:@front@ https://y.site.example/",
+            "--connect-to ::127.0.0.1:@front@ --cert alice.crt --key alice.key https://y.site.example/",
+            "--connect-to ::127.0.0.1:@front@ https://x.site.example/",
+            "--connect-to ::127.0.0.1:@front@ https://b.example/",
+        ],
+        headers: &["x-ssl-client-cn"],
         told: &[],
     },
     // A folder of certificates, and no default.

@@ -14,7 +14,7 @@ const WORKS: &str = "global\n  maxconn 100\ndefaults\n  mode http\n  timeout cli
 const REFUSED: [[&str; 3]; 34] = [
     ["backend", "mode tcp", "only `mode http` is converted"],
     ["frontend", "tcp-request connection reject", "`tcp-request` is not converted"],
-    ["frontend", "bind :9443 ssl crt-list all.txt", "`crt-list`"],
+    ["frontend", "bind :9443 ssl crt-list all.txt", "all.txt cannot be read"],
     ["frontend", "bind :9443 ssl crt nowhere.pem", "nowhere.pem cannot be read"],
     ["frontend", "bind :9443 ssl crt clients.pem", "holds no private key"],
     ["frontend", "bind :9443 ssl", "`ssl` needs `crt`"],

@@ -59,6 +59,9 @@ impl Stage {
             let Leaf { cert_pem, key_pem } = servers.server(&names);
             fs::write(at.join(file), cert_pem + &key_pem).expect("a file");
         }
+        let list = "open.pem\nsite.pem [verify required ca-file clients.pem] site.example *.site.example !x.site.example\n\
+                    certs/b.pem x.site.example b.example\n";
+        fs::write(at.join("list.txt"), list).expect("a file");
         let own = clients.client("gateway");
         fs::write(at.join("gateway.pem"), own.cert_pem.clone() + &own.key_pem).expect("a file");
         let behind = servers.server(&["behind.example"]);
