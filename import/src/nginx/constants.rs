@@ -2,7 +2,7 @@
 
 use super::job::{Job, Refused};
 use super::tree::Directive;
-use super::variables::{Part, name_of, parts};
+use super::variables::{Constant, Part, found, name_of, parts};
 
 /// Variables of nginx's that can be set, and then do something.
 const SETTABLE: [&str; 4] = ["args", "limit_rate", "is_args", "document_root"];
@@ -12,14 +12,6 @@ const CHANGING: [&str; 4] = ["uri", "document_uri", "args", "query_string"];
 
 /// The longest text of a variable: such texts may hold each other.
 const TEXT_BYTES: usize = 1024;
-
-/// A variable, and the text of nginx's that it stands for.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Constant {
-    /// Without its dollar sign, in lower case.
-    name: String,
-    text: String,
-}
 
 /// The text with these variables in it replaced by what they stand for.
 pub(super) fn expanded(text: &str, constants: &[Constant]) -> String {
@@ -39,12 +31,6 @@ pub(super) fn expanded(text: &str, constants: &[Constant]) -> String {
         }
     }
     out
-}
-
-/// What a variable stands for, if it is one of these.
-pub(super) fn found<'c>(constants: &'c [Constant], name: &str) -> Option<&'c str> {
-    let is_it = |one: &&Constant| one.name.eq_ignore_ascii_case(name);
-    constants.iter().find(is_it).map(|one| one.text.as_str())
 }
 
 impl Job<'_> {

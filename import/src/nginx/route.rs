@@ -166,6 +166,9 @@ fn slotted<'a>(
     locations: &[LocationBlock<'a>],
     found: &mut Vec<Proxies<'a>>,
 ) -> Result<Vec<Slotted<'a>>, Refused> {
+    let compared: Vec<Compared<'_>> = locations.iter().map(LocationBlock::compared).collect();
+    let expressions = compared.iter().filter(|one| one.comparison.is_expression()).count();
+    job.spend(server.directive, expressions.saturating_mul(compared.len()))?;
     let mut bodies = Vec::new();
     let mut is_refused = false;
     job.tell_unnamed(server, locations);
@@ -185,9 +188,6 @@ fn slotted<'a>(
     if is_refused {
         return Err(Refused);
     }
-    let compared: Vec<Compared<'_>> = locations.iter().map(LocationBlock::compared).collect();
-    let expressions = compared.iter().filter(|one| one.comparison.is_expression()).count();
-    job.spend(server.directive, expressions.saturating_mul(compared.len()))?;
     let mut all = Vec::new();
     for slot in slots(&compared) {
         for leads in slot.leads {

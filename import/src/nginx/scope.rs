@@ -1,22 +1,54 @@
 //! What holds in a block: a directive of its own, else that of the nearest block around it.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use super::tree::Directive;
 
 /// A block and those around it, the outermost first.
 #[derive(Clone, Debug)]
 pub(super) struct Scope<'a> {
-    levels: Vec<&'a [Directive]>,
+    levels: Vec<Rc<Level<'a>>>,
+}
+
+/// A block, and its directives by their names: each location asks for many.
+#[derive(Debug)]
+struct Level<'a> {
+    block: &'a [Directive],
+    by_name: HashMap<&'a str, Vec<&'a Directive>>,
+}
+
+impl<'a> Level<'a> {
+    fn new(block: &'a [Directive]) -> Rc<Self> {
+        let mut by_name: HashMap<&str, Vec<&Directive>> = HashMap::new();
+        for directive in block {
+            by_name.entry(&directive.name).or_default().push(directive);
+        }
+        Rc::new(Self { block, by_name })
+    }
+
+    /// Those of these names, in the order of the file.
+    fn all(&self, names: &[&str]) -> Vec<&'a Directive> {
+        match names {
+            [name] => self.by_name.get(name).cloned().unwrap_or_default(),
+            _ if names.iter().any(|name| self.by_name.contains_key(name)) => {
+                let is_one = |one: &&'a Directive| names.contains(&one.name.as_str());
+                self.block.iter().filter(is_one).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl<'a> Scope<'a> {
     pub(super) fn new(block: &'a [Directive]) -> Self {
-        Self { levels: vec![block] }
+        Self { levels: vec![Level::new(block)] }
     }
 
     /// The same with a block within.
     pub(super) fn within(&self, block: &'a [Directive]) -> Self {
         let mut levels = self.levels.clone();
-        levels.push(block);
+        levels.push(Level::new(block));
         Self { levels }
     }
 
@@ -42,10 +74,8 @@ impl<'a> Scope<'a> {
 
     /// The same of several names that make one list.
     pub(super) fn all_of(&self, names: &[&str]) -> Vec<&'a Directive> {
-        let own = |level: &&'a [Directive]| -> Vec<&'a Directive> {
-            level.iter().filter(|directive| names.contains(&directive.name.as_str())).collect()
-        };
-        self.levels.iter().rev().map(own).find(|found| !found.is_empty()).unwrap_or_default()
+        let levels = self.levels.iter().rev();
+        levels.map(|level| level.all(names)).find(|found| !found.is_empty()).unwrap_or_default()
     }
 
     /// The same, of the blocks around this one alone.
@@ -56,6 +86,6 @@ impl<'a> Scope<'a> {
 
     /// The innermost block.
     pub(super) fn own(&self) -> &'a [Directive] {
-        self.levels.last().copied().unwrap_or_default()
+        self.levels.last().map(|level| level.block).unwrap_or_default()
     }
 }

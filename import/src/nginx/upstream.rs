@@ -4,11 +4,11 @@ use toml::Value as Toml;
 
 use crate::fields::plain;
 
-use super::constants::{Constant, expanded};
+use super::constants::expanded;
 use super::job::Job;
 use super::tree::Directive;
 use super::units::duration;
-use super::variables::{Fixed, parts};
+use super::variables::{Constant, Fixed, parts};
 
 /// Where a `proxy_pass` leads.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,6 +1,5 @@
 //! Texts with nginx's variables, as Ferrule writes them.
 
-use super::constants::{Constant, found};
 use super::job::Job;
 use super::tree::Directive;
 
@@ -32,6 +31,20 @@ struct Renamed {
 
 /// The longest text: twice that of a word.
 const TEXT_BYTES: usize = 8192;
+
+/// A variable that `set` makes, and the text of nginx's that it stands for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Constant {
+    /// Without its dollar sign, in lower case.
+    pub(super) name: String,
+    pub(super) text: String,
+}
+
+/// What a variable stands for, if it is one of these.
+pub(super) fn found<'c>(constants: &'c [Constant], name: &str) -> Option<&'c str> {
+    let is_it = |one: &&Constant| one.name.eq_ignore_ascii_case(name);
+    constants.iter().find(is_it).map(|one| one.text.as_str())
+}
 
 /// A part of a text.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -43,7 +43,14 @@ const CASES: [&str; 7] = [
 
 /// What is missing, in those files that are not converted: the directive, its line, and a part of what is said.
 const MISSING: &str = "\
-@MISSING@";
+app_beside_files.conf:23 server.location /: files are not served here (`root`, `alias`, `ind
+error_pages.conf:19 http.server[0].location /: files are not served here (`root`, `alias`, `ind
+portal_names.conf:26 server.location /: files are not served here (`root`, `alias`, `ind
+single_page.conf:20 http.server[0].location /: files are not served here (`root`, `alias`, `ind
+snippet_static.conf:2 location /: this file is a part of a `server`, and whom that
+snippet_static.conf:3 location /.root: files are not served here (`root`, `alias`, `ind
+snippet_static.conf:5 location /.try_files: files are not served here (`root`, `alias`, `ind
+static_site.conf:21 http.server[0].location /: files are not served here (`root`, `alias`, `ind";
 
 fn files() -> Vec<PathBuf> {
     let here = source_dir().join("tests/tests/import/nginx");
