@@ -2,12 +2,15 @@
 //!
 //! In: an expression in the syntax of the `regex` crate, over bytes. Out: a [`CapturePattern`], which finds the
 //! leftmost match as PCRE does, and what each group holds. It is a machine without backtracking: each byte of
-//! the text costs at most one step for each of its states, of which there are few.
+//! the text costs at most one step for each of its states, of which there are few. Where each byte leaves it one choice
+//! at most and it begins where the text does, as `^/old/(.*)$`, a table does the same in one step for each byte.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use regex_automata::Anchored;
+use regex_automata::dfa::onepass;
 use regex_automata::nfa::thompson::pikevm::{Cache, PikeVM};
 use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_automata::util::primitives::NonMaxUsize;
@@ -17,6 +20,8 @@ use crate::values::Wrong;
 
 /// Bytes of one machine: a few hundred states. What a request costs grows with it.
 const MACHINE_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of the table that does the same where it can.
+const TABLE_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of an expression as text.
 const TEXT_BYTES_MAX: usize = 1024;
 /// Groups of one expression.
@@ -27,6 +32,7 @@ const GROUPS_MAX: usize = 32;
 pub struct CapturePattern {
     text: Box<str>,
     machine: Arc<PikeVM>,
+    table: Option<Arc<onepass::DFA>>,
 }
 
 /// A group of an expression.
@@ -41,8 +47,24 @@ pub struct PatternGroup<'a> {
 /// What a search works in, and what it has found; reused, so that it allocates only to grow.
 #[derive(Debug, Default)]
 pub struct CaptureMemory {
-    cache: Option<Cache>,
+    cache: Option<MachineCache>,
+    table_cache: Option<TableCache>,
     slots: Vec<Option<NonMaxUsize>>,
+}
+
+/// What a machine works in, and which: another one needs another size. It keeps that machine, so that no other one can
+/// stand in its place in memory.
+#[derive(Debug)]
+struct MachineCache {
+    machine: Arc<PikeVM>,
+    cache: Cache,
+}
+
+/// Likewise of a table.
+#[derive(Debug)]
+struct TableCache {
+    table: Arc<onepass::DFA>,
+    cache: onepass::Cache,
 }
 
 impl CapturePattern {
@@ -70,7 +92,11 @@ impl CapturePattern {
             return Err(Wrong::new(format!("`{text}` has too many groups"))
                 .help("`(?:...)` groups without keeping what it matched"));
         }
-        Ok(Self { text: text.into(), machine: Arc::new(machine) })
+        let config = onepass::Config::new().size_limit(Some(TABLE_BYTES_MAX));
+        let table =
+            onepass::Builder::new().configure(config).build_from_nfa(machine.get_nfa().clone());
+        let table = table.ok().map(Arc::new);
+        Ok(Self { text: text.into(), machine: Arc::new(machine), table })
     }
 
     /// As it was written.
@@ -104,16 +130,73 @@ impl CapturePattern {
         groups.any(|group| group.name == Some(name) || group.number.to_string() == name)
     }
 
+    /// How many steps of a table the groups of a match of so many bytes cost at most, about: without a table of its own,
+    /// several states are followed at once.
+    pub(crate) fn steps(&self, bytes: usize) -> usize {
+        if self.table.is_some() {
+            return bytes;
+        }
+        bytes.saturating_mul(self.machine.get_nfa().states().len())
+    }
+
     /// Looks for it. If it is there, [`CaptureMemory::group`] says where.
     #[must_use]
     pub fn find(&self, bytes: &[u8], memory: &mut CaptureMemory) -> bool {
-        let CaptureMemory { cache, slots } = memory;
-        let cache = cache.get_or_insert_with(|| self.machine.create_cache());
-        // It may have served another expression.
-        cache.reset(&self.machine);
+        self.find_within(bytes, &(0..bytes.len()), memory)
+    }
+
+    /// The same in a part of a text, of which the rest is seen by `^`, `$` and `\b`.
+    pub(crate) fn find_within(
+        &self,
+        bytes: &[u8],
+        part: &Range<usize>,
+        memory: &mut CaptureMemory,
+    ) -> bool {
+        let begins = self.machine.get_nfa().is_always_start_anchored();
+        self.find_as(bytes, part, begins, memory)
+    }
+
+    /// The same, of a match that is known to begin where the part does.
+    pub(crate) fn find_at_start(
+        &self,
+        bytes: &[u8],
+        part: &Range<usize>,
+        memory: &mut CaptureMemory,
+    ) -> bool {
+        self.find_as(bytes, part, true, memory)
+    }
+
+    fn find_as(
+        &self,
+        bytes: &[u8],
+        part: &Range<usize>,
+        begins: bool,
+        memory: &mut CaptureMemory,
+    ) -> bool {
+        let CaptureMemory { cache, table_cache, slots } = memory;
         slots.clear();
         slots.resize(self.machine.get_nfa().group_info().slot_len(), None);
-        let input = regex_automata::Input::new(bytes);
+        let anchored = if begins { Anchored::Yes } else { Anchored::No };
+        let input = regex_automata::Input::new(bytes).range(part.clone()).anchored(anchored);
+        if begins && let Some(table) = &self.table {
+            let TableCache { table: known, cache } = table_cache.get_or_insert_with(|| {
+                TableCache { table: Arc::clone(table), cache: table.create_cache() }
+            });
+            if !Arc::ptr_eq(known, table) {
+                cache.reset(table);
+                known.clone_from(table);
+            }
+            // It gives up only where it was asked in a way that it does not know.
+            return table.try_search_slots(cache, &input, slots).is_ok_and(|found| found.is_some());
+        }
+        let MachineCache { machine: known, cache } = cache.get_or_insert_with(|| MachineCache {
+            machine: Arc::clone(&self.machine),
+            cache: self.machine.create_cache(),
+        });
+        if !Arc::ptr_eq(known, &self.machine) {
+            cache.reset(&self.machine);
+            known.clone_from(&self.machine);
+        }
         self.machine.search_slots(cache, &input, slots).is_some()
     }
 }
@@ -156,9 +239,22 @@ mod tests {
             ("/b", "/a/b", Some("/b")),
             ("^/(x)?y", "/y", Some("/y|-")),
             ("^/z", "/a", None),
+            ("^/old/(.*)$", "/old/a/b", Some("/old/a/b|a/b")),
+            ("^/old/(.*)$", "/x/old/a", None),
+            ("^/(.*)/(.*)$", "/a/b/c", Some("/a/b/c|a/b|c")),
         ] {
             let pattern = CapturePattern::new(text).unwrap();
+            // As the machine finds them, too.
+            let machine = CapturePattern { table: None, ..pattern.clone() };
+            assert_eq!(
+                machine.find(path.as_bytes(), &mut memory),
+                pattern.find(path.as_bytes(), &mut CaptureMemory::default()),
+                "{text} {path}"
+            );
+            let by_machine: Vec<_> = (0..pattern.groups()).map(|at| memory.group(at)).collect();
             let found = pattern.find(path.as_bytes(), &mut memory).then(|| {
+                let by_table: Vec<_> = (0..pattern.groups()).map(|at| memory.group(at)).collect();
+                assert_eq!(by_table, by_machine, "{text} {path}");
                 let groups = (0..pattern.groups())
                     .map(|at| memory.group(at).map_or("-", |range| path.get(range).unwrap_or("-")));
                 groups.collect::<Vec<_>>().join("|")

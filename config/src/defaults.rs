@@ -92,6 +92,8 @@ pub(crate) const BREAKER_COUNT: i64 = 3;
 pub(crate) const CORS_MAX_AGE: i64 = 5;
 /// APISIX's `ret_code`.
 pub(crate) const REDIRECT_STATUS: i64 = 302;
+/// Bytes of a body that filters search: more than pages have, and few enough to be searched within milliseconds.
+pub(crate) const FILTER_BODY_BYTES: u64 = 1 << 20;
 /// nginx's, of a `return` with a text.
 pub(crate) const RETURN_STATUS: i64 = 200;
 /// Of bodies in the configuration: nginx's `default_type`, with the encoding that a file of TOML has.

@@ -49,6 +49,7 @@ pub mod model;
 pub mod openssl_ciphers;
 pub mod pattern;
 pub mod problem;
+pub mod search_pattern;
 pub mod template;
 
 pub use file::{FileError, RegularFile, read_file, reserve_descriptors};

@@ -8,6 +8,7 @@ mod active_checks;
 mod alike;
 mod answers;
 mod balance;
+mod body_filters;
 mod breaker;
 mod captures;
 mod checks;

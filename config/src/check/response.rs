@@ -43,18 +43,19 @@ impl Check<'_> {
         let headers = raw.table("headers").map(|table| self.response_changes(table));
         let headers = headers.unwrap_or_default();
         let HeaderOps { add, set, remove } = &headers;
+        let filters = self.body_filters(raw, &body);
         let same_head = status.is_none() && add.is_empty() && set.is_empty() && remove.is_empty();
-        let same = same_head && matches!(body, AnswerBody::Unsaid);
+        let same = same_head && matches!(body, AnswerBody::Unsaid) && filters.filters.is_empty();
         // What is wrong in another way may have meant to.
         if same && self.problems.len() == problems_before {
-            let help = "set `status`, a body or `headers`, or take it out";
+            let help = "set `status`, a body, `filters` or `headers`, or take it out";
             self.error(raw.place, raw.field.clone(), "this changes nothing", help);
         }
         if status.is_some_and(|status| !may_have_body(status)) && given.is_some() {
             let help = "take it out, or set another `status`";
             self.error(raw.at("content_type"), raw.path("content_type"), "there is no body", help);
         }
-        ResponseRule { when: self.vars(raw), status, body, content_type, headers }
+        ResponseRule { when: self.vars(raw), status, body, content_type, filters, headers }
     }
 
     fn response_changes(&mut self, raw: &Raw) -> HeaderOps {

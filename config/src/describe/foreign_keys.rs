@@ -212,6 +212,10 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
          regex_rewrite",
         "`rewrite` of a [[routes]] or [[services]]; headers are changed with `headers.set`",
     ),
+    key(
+        "sub_filter sub_filter_once sub_filter_types",
+        "`response.filters` of a [[routes]], [[services]] or [[global_rules]]",
+    ),
     key("stripPrefix handle_path", "`path_prefix` and `strip_path_prefix` of a [[services]]"),
     nothing(
         "cache proxy_cache proxy_cache_path proxy_cache_valid proxy_cache_key proxy_store \
@@ -265,8 +269,8 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
         "`ssl_ciphers`, `ssl_ecdh_curve` and `ssl_protocols` choose what there is to choose of TLS",
     ),
     nothing(
-        "error_page_redirect mirror mirrors request_mirror_policies fault_injection sub_filter",
-        "requests and bodies are not copied or changed",
+        "error_page_redirect mirror mirrors request_mirror_policies fault_injection",
+        "requests are not copied, and no faults are made",
     ),
     // The process.
     key("error_page errorfile errors handle_errors", "`http.error_pages`"),

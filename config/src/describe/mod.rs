@@ -7,6 +7,7 @@
 
 mod active_checks;
 mod balance;
+mod body_filters;
 mod breaker;
 mod checks;
 pub(crate) mod example;

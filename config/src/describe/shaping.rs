@@ -1,6 +1,7 @@
 //! The keys of what a route makes of requests and responses beside request headers.
 
 use crate::defaults;
+use crate::describe::body_filters::{FILTER_MAX_BODY_SIZE, FILTER_OVERSIZE, FILTER_TYPES, FILTERS};
 use crate::describe::key::{Fallback, Key, Kind, Table, flag, optional, with};
 
 pub(super) const RETURN: Key = optional(
@@ -186,6 +187,10 @@ static RESPONSE_TABLE: Table = Table {
             "as the response says",
             "What that body is. Needed where it holds variables, which only `text/plain` and JSON may.",
         ),
+        FILTERS,
+        FILTER_TYPES,
+        FILTER_MAX_BODY_SIZE,
+        FILTER_OVERSIZE,
         optional(
             "headers",
             Kind::Table(&RESPONSE_HEADERS),

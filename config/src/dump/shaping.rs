@@ -5,10 +5,11 @@ use toml::Value;
 
 use super::writer::{Writer, list, quoted_key, template_text, text};
 use crate::model::{
-    AnswerBody, BodyFile, Cors, CorsOrigins, HeaderValue, Redirect, RedirectTarget, ResponseRule,
-    Rewrite, StaticAnswer, UriRule,
+    AnswerBody, BodyFile, BodyFilters, Cors, CorsOrigins, HeaderValue, Redirect, RedirectTarget,
+    ResponseRule, Rewrite, StaticAnswer, UriRule,
 };
 use crate::uri_template::UriTemplate;
+use crate::words::Word as _;
 
 pub(super) fn dump_return(out: &mut Writer, answer: &StaticAnswer, files: &[BodyFile]) {
     let mut keys = vec![format!("status = {}", answer.status)];
@@ -92,6 +93,7 @@ pub(super) fn dump_response(out: &mut Writer, rules: &[ResponseRule], files: &[B
         keys.extend(
             rule.content_type.as_ref().map(|given| format!("content_type = {}", text(given))),
         );
+        keys.extend(filter_keys(&rule.filters));
         let mut changes = Vec::new();
         for (key, all) in [("add", &rule.headers.add), ("set", &rule.headers.set)] {
             changes.extend((!all.is_empty()).then(|| format!("{key} = {}", fields(all))));
@@ -109,6 +111,24 @@ pub(super) fn dump_response(out: &mut Writer, rules: &[ResponseRule], files: &[B
     if !tables.is_empty() {
         out.line("response", format!("[{}]", tables.join(", ")));
     }
+}
+
+fn filter_keys(filters: &BodyFilters) -> Vec<String> {
+    if filters.filters.is_empty() {
+        return Vec::new();
+    }
+    let tables = filters.filters.iter().map(|filter| {
+        let regex = text(filter.pattern.groups().as_str());
+        let (replace, scope) = (text(&filter.to.to_string()), text(filter.scope.word()));
+        format!("{{ regex = {regex}, replace = {replace}, scope = {scope} }}")
+    });
+    let mut keys = vec![format!("filters = [{}]", tables.collect::<Vec<_>>().join(", "))];
+    if !filters.types.is_empty() {
+        keys.push(format!("filter_types = {}", list(filters.types.iter().cloned())));
+    }
+    keys.push(format!("filter_max_body_size = {}", filters.bytes_max));
+    keys.push(format!("filter_oversize = {}", text(filters.oversize.word())));
+    keys
 }
 
 pub(super) fn dump_cors(out: &mut Writer, cors: &Cors) {

@@ -71,8 +71,9 @@ pub use retry::{RetryBudget, RetryCause, RetryOn, RetryPolicy};
 pub use route::Route;
 pub use runtime::{IoDriver, Resolving, Runtime};
 pub use shaping::{
-    AnswerBody, BODY_BYTES_MAX, BodyFile, Cors, CorsOrigins, Redirect, RedirectTarget,
-    ResponseRule, Rewrite, StaticAnswer, UriRule, may_have_body,
+    AnswerBody, BODY_BYTES_MAX, BodyFile, BodyFilter, BodyFilters, Cors, CorsOrigins,
+    FilterOversize, FilterScope, Redirect, RedirectTarget, ResponseRule, Rewrite, StaticAnswer,
+    UriRule, may_have_body,
 };
 pub use split::{SplitRule, SplitShare};
 pub use ssl::{

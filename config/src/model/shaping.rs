@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use strum::{IntoStaticStr, VariantArray, VariantNames};
+
 use super::condition::Condition;
 use super::header_ops::{HeaderOps, HeaderValue};
 use crate::capture_pattern::CapturePattern;
 use crate::pattern::Pattern;
 use crate::place::Place;
+use crate::search_pattern::SearchPattern;
 use crate::template::Template;
 use crate::uri_template::UriTemplate;
 
@@ -121,8 +124,56 @@ pub struct ResponseRule {
     pub body: AnswerBody,
     /// What that body is; `None` leaves what the response says.
     pub content_type: Option<String>,
+    /// What is searched and replaced in the upstream's body.
+    pub filters: BodyFilters,
     /// `headers.add`, then `headers.set`, then `headers.remove`.
     pub headers: HeaderOps,
+}
+
+/// What is searched and replaced in bodies of responses.
+#[derive(Clone, Debug, Default)]
+pub struct BodyFilters {
+    /// `filters`, one after another.
+    pub filters: Vec<BodyFilter>,
+    /// `filter_types`: media types in lower case; empty for all.
+    pub types: Vec<String>,
+    /// `filter_max_body_size`: the most bytes of a body before and after each filter.
+    pub bytes_max: u64,
+    /// `filter_oversize`: what becomes of a larger one.
+    pub oversize: FilterOversize,
+}
+
+/// `filter_oversize`
+#[derive(Clone, Copy, Debug, Default, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum FilterOversize {
+    /// The client gets a 502.
+    #[default]
+    Refuse,
+    /// What is beyond is left out, as APISIX does.
+    Cut,
+}
+
+/// One of `filters`.
+#[derive(Clone, Debug)]
+pub struct BodyFilter {
+    /// `regex`
+    pub pattern: SearchPattern,
+    /// `replace`: text and groups.
+    pub to: UriTemplate,
+    /// `scope`
+    pub scope: FilterScope,
+}
+
+/// `scope` of a filter.
+#[derive(Clone, Copy, Debug, Default, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum FilterScope {
+    /// The first match.
+    #[default]
+    Once,
+    /// Every match.
+    Global,
 }
 
 /// `cors`, in APISIX's words.

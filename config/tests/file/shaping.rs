@@ -312,3 +312,61 @@ fn late_values_are_no_fields_of_responses() {
         assert!(dump.contains(line), "{dump}");
     }
 }
+
+#[test]
+fn filters_that_cannot_be_are_told() {
+    let with = "filters = [{ regex = 'a', replace = 'b' }]";
+    let (both, many) = (
+        format!("body = 'x', {with}"),
+        format!("{with}, filter_types = ['text/html; x', 'a/b', 'A/b']"),
+    );
+    refused(
+        "response",
+        &[
+            ("filters = []", ".filters", "a list of nothing"),
+            ("status = 200, filter_types = ['a/b']", ".filter_types", "there are no `filters`"),
+            ("status = 200, filter_max_body_size = 1", ".filter_max_body_size", "no `filters`"),
+            ("filters = [{ regex = '', replace = 'b' }]", ".filters[0].regex", "empty"),
+            ("filters = [{ regex = 'a' }]", ".filters[0]", "replace"),
+            (
+                "filters = [{ regex = 'a', replace = '$' }]",
+                ".filters[0].replace",
+                "starts no group",
+            ),
+            ("filters = [{ regex = 'a', replace = '$1' }]", ".filters[0].replace", "no group 1"),
+            ("filters = [{ regex = 'a', replace = '$host' }]", ".filters[0].replace", "a variable"),
+            (
+                "filters = [{ regex = 'a', replace = 'b', scope = 'two' }]",
+                ".filters[0].scope",
+                "two",
+            ),
+            ("filters = [{ regex = '(?=a)', replace = 'b' }]", ".filters[0].regex", "look-around"),
+            (
+                r"filters = [{ regex = '(a)\1', replace = 'b' }]",
+                ".filters[0].regex",
+                "backreference",
+            ),
+            (
+                "filters = [{ regex = '(a|b)*a(a|b){30}', replace = '' }]",
+                ".filters[0].regex",
+                "too large",
+            ),
+            (&both, ".filters", "search the upstream's body"),
+            (&many, ".filter_types[0]", "no media type"),
+            (&many, ".filter_types[2]", "twice"),
+            (
+                "filters = [{ regex = 'a', replace = 'b' }], filter_max_body_size = '17m'",
+                ".filter_max_body_size",
+                "",
+            ),
+        ],
+    );
+    let kept = draft(
+        "",
+        "response = { filters = [{ regex = '(a)', replace = '$$$1' }], filter_types = ['A/b'] }",
+    )
+    .unwrap();
+    let dump = dumped(&kept);
+    let wanted = "filters = [{ regex = \"(a)\", replace = \"$$$${1}\", scope = \"once\" }], filter_types = [\"a/b\"], filter_max_body_size = 1048576, filter_oversize = \"refuse\"";
+    assert!(dump.contains(wanted), "{dump}");
+}

@@ -87,6 +87,7 @@ impl UpstreamCause {
             | Self::HandshakeFailed => Failure::Connect,
             Self::ConnectionLost | Self::TlsFailed => Failure::Lost,
             Self::SendTimeout | Self::ReadTimeout => Failure::Timeout,
+            Self::BadResponse(fault) if fault.is_of_policy() => Failure::Unusable,
             Self::BadResponse(_) => Failure::BadResponse,
             Self::TotalTimeout { .. } => Failure::Overdue,
         }

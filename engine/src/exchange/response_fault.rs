@@ -22,6 +22,14 @@ pub enum ResponseFault {
     TooManyInterims,
     /// The connection ended within a body (RFC 9112, section 8), or broke within a tunnel.
     BodyCutOff,
+    /// Its body is to be searched, and is encoded, a part, or never ends.
+    Unfilterable,
+    /// Its body is to be searched, and is larger than that is done for.
+    FilterTooLarge,
+    /// Its body is to be searched, and that takes too long.
+    FilterTooSlow,
+    /// Its body is to be searched, and the core has no memory to hold it.
+    FilterNoMemory,
     /// Its bytes break a rule. Stands last, because its members are numbered after all others.
     Wire(WireError),
 }
@@ -40,6 +48,10 @@ impl ResponseFault {
             ResponseFaultKind::UnaskedUpgrade => Some(Self::UnaskedUpgrade),
             ResponseFaultKind::TooManyInterims => Some(Self::TooManyInterims),
             ResponseFaultKind::BodyCutOff => Some(Self::BodyCutOff),
+            ResponseFaultKind::Unfilterable => Some(Self::Unfilterable),
+            ResponseFaultKind::FilterTooLarge => Some(Self::FilterTooLarge),
+            ResponseFaultKind::FilterTooSlow => Some(Self::FilterTooSlow),
+            ResponseFaultKind::FilterNoMemory => Some(Self::FilterNoMemory),
             ResponseFaultKind::Wire => None,
         };
         let wire = WireError::VARIANTS.iter().copied().map(Self::Wire);
@@ -60,8 +72,20 @@ impl ResponseFault {
     pub const fn key(self) -> Option<&'static str> {
         match self {
             Self::Wire(error) => error.upstream_key(),
+            Self::FilterTooLarge => Some("response.filter_max_body_size"),
+            Self::Unfilterable | Self::FilterTooSlow => Some("response.filters"),
             _ => None,
         }
+    }
+
+    /// Is it our own policy that has no use for the answer? The node has done nothing wrong, and another one would
+    /// answer the same.
+    #[must_use]
+    pub const fn is_of_policy(self) -> bool {
+        matches!(
+            self,
+            Self::Unfilterable | Self::FilterTooLarge | Self::FilterTooSlow | Self::FilterNoMemory
+        )
     }
 
     /// One word for logs.
@@ -73,6 +97,10 @@ impl ResponseFault {
             Self::UnaskedUpgrade => "upstream-unasked-upgrade",
             Self::TooManyInterims => "upstream-too-many-interims",
             Self::BodyCutOff => "upstream-body-cut-off",
+            Self::Unfilterable => "upstream-unfilterable",
+            Self::FilterTooLarge => "upstream-filter-too-large",
+            Self::FilterTooSlow => "upstream-filter-too-slow",
+            Self::FilterNoMemory => "upstream-filter-no-memory",
             Self::Wire(error) => error.upstream_word(),
         }
     }

@@ -11,18 +11,20 @@ use super::response::{Delivery, PendingRequest};
 use super::response_block::ResponseBlock;
 use super::response_head::client_head;
 use super::trailers::TrailerRules;
+use crate::plan::body_filter::media_type;
 use crate::wire::framing::BodyLength;
 use crate::wire::head::Method;
-use crate::wire::view::ResponseView;
+use crate::wire::view::{FieldView, ResponseView};
 use crate::wire::write;
 
 /// Fields that describe the body of the upstream (RFC 9110, section 8; RFC 9530): untrue of another one.
-const OF_THE_BODY: [&[u8]; 8] = [
+const OF_THE_BODY: [&[u8]; 9] = [
     b"Accept-Ranges",
     b"Content-Digest",
     b"Content-Encoding",
     b"Content-MD5",
     b"Content-Range",
+    b"Digest",
     b"ETag",
     b"Last-Modified",
     b"Repr-Digest",
@@ -37,6 +39,8 @@ pub struct ResponseChange<'a> {
     pub body: Option<&'a [u8]>,
     /// What that is; empty for what the response says.
     pub content_type: &'a [u8],
+    /// The upstream's body is searched, and perhaps changed, unless there is another one.
+    pub filtered: bool,
 }
 
 /// A response as the client gets it.
@@ -48,6 +52,8 @@ pub struct ShapedResponse {
     pub status: u16,
     /// Bytes of a body of our own, behind the head.
     pub own_body: usize,
+    /// The body that is read from the upstream is to be filtered as a whole: [`end_with_body`] completes the head.
+    pub filtered: bool,
 }
 
 /// Appends the head of the changed response, and the body where it is ours. `asked` is the method by which the
@@ -66,7 +72,9 @@ pub fn shaped_head(
     let (to_head, sent_head) = (asked == Method::Head, pending.method == Method::Head);
     let is_empty = delivery.body == BodyLength::None;
     let replaced = change.body.is_some() || (!may_have_body(status) && !is_empty);
-    if replaced {
+    let searched = change.filtered && change.body.is_none();
+    let filtered = searched && !replaced && !is_empty && !to_head;
+    if replaced || searched {
         for name in OF_THE_BODY {
             block.remove(name);
         }
@@ -74,6 +82,10 @@ pub fn shaped_head(
     let body = change.body.filter(|_| may_have_body(status));
     if body.is_some() && !change.content_type.is_empty() {
         block.set_default(b"Content-Type", change.content_type);
+    }
+    if filtered || (searched && to_head) {
+        // Known when the body is, which HEAD does not ask for.
+        block.remove(b"Content-Length");
     }
     let bytes = body.unwrap_or_default();
     // Where HEAD was sent, or where the status that came has no body, there is none to pass on.
@@ -93,6 +105,11 @@ pub fn shaped_head(
             _ => Framing::Length(bytes.len() as u64),
         };
     }
+    if filtered {
+        shaped.to_client = Framing::None;
+        shaped.trailers = false;
+        shaped.client_keep_alive = pending.keep_alive;
+    }
     if status != delivery.status && matches!(status, 204 | 304) {
         // The upstream's is untrue of it (RFC 9110, section 8.6).
         block.remove(b"Content-Length");
@@ -107,7 +124,45 @@ pub fn shaped_head(
     if own_body > 0 {
         out.extend_from_slice(bytes);
     }
-    ShapedResponse { delivery: shaped, status, own_body }
+    ShapedResponse { delivery: shaped, status, own_body, filtered }
+}
+
+/// Is this a body that filters may search as a whole: neither encoded, nor a part, nor one that never ends?
+#[must_use]
+pub fn is_filterable(response: ResponseView<'_>) -> bool {
+    let is_plain = |value: &[u8]| {
+        let mut codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
+    };
+    let is_whole = |value: &[u8]| {
+        let media = media_type(value);
+        let is_endless = media.eq_ignore_ascii_case(b"text/event-stream");
+        !is_endless && !media.eq_ignore_ascii_case(b"multipart/byteranges")
+    };
+    let fits = |field: FieldView<'_>| {
+        let is = |name: &[u8]| field.name().eq_ignore_ascii_case(name);
+        let (value, is_range) = (field.value(), is(b"Content-Range"));
+        !is_range
+            && (!is(b"Content-Encoding") || is_plain(value))
+            && (!is(b"Content-Type") || is_whole(value))
+    };
+    response.status() != 206 && response.fields().iter().all(fits)
+}
+
+/// What a response's `Content-Type` says; empty without one.
+#[must_use]
+pub fn content_type(response: ResponseView<'_>) -> &[u8] {
+    let mut fields = response.fields().iter();
+    let found = fields.find(|field| field.name().eq_ignore_ascii_case(b"Content-Type"));
+    found.map(FieldView::value).unwrap_or_default()
+}
+
+/// Completes the head that ends the buffer with the length of the body that follows it.
+pub fn end_with_body(body: &[u8], out: &mut Vec<u8>) {
+    out.truncate(out.len().saturating_sub(write::CRLF.len()));
+    write::content_length(u64::try_from(body.len()).unwrap_or(u64::MAX), out);
+    out.extend_from_slice(write::CRLF);
+    out.extend_from_slice(body);
 }
 
 /// Puts another status line in the place of that of the head which begins at `start` and ends the buffer.
@@ -159,9 +214,14 @@ mod tests {
         {
             for (asked, sent) in methods.iter().flat_map(|one| methods.map(|other| (*one, other))) {
                 for (to, body) in changed.iter().flat_map(|one| bodies.map(|other| (*one, other))) {
-                    for version in [Version::Http11, Version::Http10] {
+                    for (version, filtered) in [
+                        (Version::Http11, false),
+                        (Version::Http10, false),
+                        (Version::Http11, true),
+                        (Version::Http10, true),
+                    ] {
                         count += 1;
-                        let sent = ShapeCase { status, framing, asked, sent };
+                        let sent = ShapeCase { status, framing, asked, sent, filtered };
                         judge(&sent, to, body, version);
                     }
                 }
@@ -176,10 +236,11 @@ mod tests {
         framing: &'static str,
         asked: Method,
         sent: Method,
+        filtered: bool,
     }
 
     fn judge(case: &ShapeCase, to: Option<u16>, body: Option<&[u8]>, version: Version) {
-        let &ShapeCase { status, framing, asked, sent } = case;
+        let &ShapeCase { status, framing, asked, sent, filtered } = case;
         let text = format!(
             "HTTP/1.1 {status} X\r\nContent-Encoding: gzip\r\nETag: \"1\"\r\nTrailer: X-A\r\n{framing}\r\n"
         );
@@ -200,9 +261,16 @@ mod tests {
         let view = head.view(text.as_bytes());
         // What has no legal framing is never shaped.
         let Ok(ResponseStep::Final(delivery)) = admit_response(view, &pending) else { return };
-        let change = ResponseChange { status: to, body, content_type: b"text/plain" };
+        let change = ResponseChange { status: to, body, content_type: b"text/plain", filtered };
         let (mut block, mut out) = (ResponseBlock::default(), Vec::new());
-        let shaped = shaped_head(view, &delivery, &pending, asked, &change, &mut block, &mut out);
+        let mut shaped =
+            shaped_head(view, &delivery, &pending, asked, &change, &mut block, &mut out);
+        if shaped.filtered {
+            // What the shell makes of it.
+            end_with_body(b"changed", &mut out);
+            shaped.delivery.body = BodyLength::None;
+            shaped.own_body = 7;
+        }
         let case =
             format!("{text}{asked:?} {sent:?} {change:?} {version:?}\n{}", out.escape_ascii());
         let got = parsed(&out);
@@ -230,11 +298,30 @@ mod tests {
         let may_be_told = asked == Method::Head || !matches!(got.status(), 204);
         assert!(may_be_told || content_length(got.fields()) == Ok(None), "{case}");
         // An upstream whose body is not read to its end serves nobody else.
-        let unread = delivery.body != BodyLength::None && !is_passed_on;
+        let unread = delivery.body != BodyLength::None && !is_passed_on && !shaped.filtered;
         assert!(!unread || !shaped.delivery.upstream_reusable, "{case}");
-        if body.is_some() {
+        if body.is_some() || filtered {
             let stale = got.fields().iter().any(|field| field.name().eq_ignore_ascii_case(b"etag"));
             assert!(!stale, "{case}");
+        }
+    }
+
+    #[test]
+    fn what_filters_cannot_search_is_told() {
+        for (head, wanted) in [
+            ("200 OK\r\n", true),
+            ("200 OK\r\nContent-Encoding: identity,\r\nContent-Type: text/html; a=b\r\n", true),
+            ("404 No\r\nContent-Type: text/event-streams\r\n", true),
+            ("200 OK\r\nContent-Encoding: gzip\r\n", false),
+            ("200 OK\r\nContent-Encoding: identity\r\ncontent-encoding: br\r\n", false),
+            ("200 OK\r\nContent-Type: Text/Event-Stream; charset=utf-8\r\n", false),
+            ("200 OK\r\nContent-Type: multipart/byteranges; boundary=a\r\n", false),
+            ("200 OK\r\nContent-Range: bytes 0-1/2\r\n", false),
+            ("206 Part\r\n", false),
+        ] {
+            let text = format!("HTTP/1.1 {head}\r\n");
+            let parsed = parsed(text.as_bytes());
+            assert_eq!(is_filterable(parsed.view(text.as_bytes())), wanted, "{head}");
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Failure {
     Timeout,
     /// An answer that is not one.
     BadResponse,
+    /// An answer that the route's policy has no use for.
+    Unusable,
     /// The time of the whole exchange was over.
     Overdue,
 }
@@ -83,7 +85,7 @@ impl Failure {
             Self::Lost => on.contains(RetryCause::Lost),
             Self::Timeout => on.contains(RetryCause::Timeout),
             Self::BadResponse => on.contains(RetryCause::BadResponse),
-            Self::Overdue => false,
+            Self::Unusable | Self::Overdue => false,
         }
     }
 }
@@ -129,7 +131,10 @@ mod tests {
             (Failure::Timeout, RetryCause::Timeout),
             (Failure::BadResponse, RetryCause::BadResponse),
         ];
-        let all = words.map(|(failure, _)| failure).into_iter().chain([Failure::Overdue]);
+        let all = words
+            .map(|(failure, _)| failure)
+            .into_iter()
+            .chain([Failure::Unusable, Failure::Overdue]);
         let mut count = [0; 3];
         for (failure, (named, word)) in
             all.flat_map(|failure| words.map(|(named, word)| (failure, (named, word))))

@@ -20,6 +20,7 @@ use crate::plan::names::is_respelt;
 use crate::plan::{Facts, ForwardedFields, HostBuf, NodePlan, Plan, UpstreamPlan};
 use crate::wire::fields::Known;
 use crate::wire::framing::BodyLength;
+use crate::wire::head::Method;
 use crate::wire::view::{FieldsView, RequestView};
 use crate::wire::{target, write};
 
@@ -121,7 +122,9 @@ fn client_fields(
     forwarded: &ForwardedFields,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
-    let rules = &plan.route(admission.route).headers;
+    let route = plan.route(admission.route);
+    let rules = &route.headers;
+    let wants_whole = route.policy.as_ref().is_some_and(|policy| policy.filters_bodies());
     let nominations = Nominations::of(fields).ok_or(Refusal::Internal)?;
     for field in fields.iter() {
         let name = field.name();
@@ -136,12 +139,23 @@ fn client_fields(
             || forwarded.drops(known, field.value())
             || (respelt && forwarded.drops_respelt(name))
             || (known == Known::MaxForwards && admission.max_forwards.is_some())
+            || (wants_whole && asks_for_another_body(name, admission.method))
             || nominations.contain(name, known);
         if !dropped {
             write::field(name, field.value(), out);
         }
     }
     Ok(())
+}
+
+/// Does this field ask for a body that filters cannot search: encoded, a part, or the one that the client has already,
+/// which may not have been filtered?
+fn asks_for_another_body(name: &[u8], method: Method) -> bool {
+    let is = |one: &&[u8]| name.eq_ignore_ascii_case(one);
+    let always: [&[u8]; 3] = [b"Accept-Encoding", b"Range", b"If-Range"];
+    let for_reading: [&[u8]; 2] = [b"If-None-Match", b"If-Modified-Since"];
+    always.iter().any(is)
+        || (matches!(method, Method::Get | Method::Head) && for_reading.iter().any(is))
 }
 
 /// The `Host` that goes upstream.

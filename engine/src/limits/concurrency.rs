@@ -1,11 +1,15 @@
 //! Requests at one time: how many of one key are under way, on all cores.
 //!
-//! Each is counted when it goes on and given back when it is over, exactly: there is no lease.
+//! Each is counted when it goes on and given back when it is over. A core may keep a few places for its next requests;
+//! they count as held, so that no more are under way than may.
 
 use ferrule_config::model::ConcurrencyRule;
 
 /// No request is held back longer, however long others have taken.
 const DELAY_MAX_NS: u64 = 60_000_000_000;
+
+/// One place in so many may be kept unused.
+const KEPT_SHARE: u32 = 100;
 
 /// The rule, in the units of this room.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,6 +33,14 @@ impl Concurrency {
             only_use_default_delay: rule.only_use_default_delay,
             burst_is_told: false,
         }
+    }
+
+    /// How many places of one key a core may keep, where so many cores share the limit: less than one in a hundred for
+    /// all of them together. None where the number of a place says how long a request is held back.
+    #[must_use]
+    pub(super) fn kept_max(&self, cores: usize) -> u32 {
+        let parts = u32::try_from(cores).unwrap_or(u32::MAX).saturating_mul(KEPT_SHARE);
+        if self.most > self.connections { 0 } else { self.connections / parts.max(1) }
     }
 
     /// Requests say the burst, whatever that of the rule is.
@@ -89,9 +101,9 @@ impl ConcurrencyState {
         Some(self.held)
     }
 
-    /// One less.
-    pub(super) const fn give_back(&mut self) {
-        self.held = self.held.saturating_sub(1);
+    /// So many less.
+    pub(super) const fn give_back(&mut self, places: u32) {
+        self.held = self.held.saturating_sub(places);
     }
 }
 
@@ -115,9 +127,9 @@ mod tests {
         assert_eq!(places, [Some(1), Some(2), Some(3), Some(4), Some(5), None]);
         let delays: Vec<_> = places.into_iter().flatten().map(|p| rule.delay_ns(p, 100)).collect();
         assert_eq!(delays, [0, 0, 100, 100, 200]);
-        state.give_back();
+        state.give_back(1);
         assert_eq!((state.take(&rule), state.take(&rule)), (Some(5), None));
-        (0..9).for_each(|_| state.give_back());
+        state.give_back(9);
         assert_eq!(state, ConcurrencyState::default(), "never less than none");
         assert!(rule.follows());
         assert_eq!(followed_ns(100, 300), 200);

@@ -1,6 +1,7 @@
 //! The limits as one core asks them: its leases, and the guard of a request that is under way.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -8,6 +9,7 @@ use ferrule_config::model::LimitRule;
 
 use super::bucket::{BucketAnswer, BucketLease, BucketState, LeakyBucket};
 use super::concurrency::{Concurrency, ConcurrencyState};
+use super::core_places::CorePlaces;
 use super::shared::{LimitCount, Limits, SharedConcurrency, SharedLimit, SharedRule};
 use super::stored_window::StoredWindow;
 use super::table::{CoreTable, KeyPlace};
@@ -51,7 +53,7 @@ pub struct Quota {
 /// A request under way: given back when this is dropped, however it ends.
 #[derive(Debug)]
 pub struct ConnectionPermit {
-    limit: Arc<SharedLimit>,
+    places: Rc<CorePlaces>,
     key: u64,
     place: KeyPlace,
     /// When it goes on, or has.
@@ -68,7 +70,7 @@ impl ConnectionPermit {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.limit.give_back(self.key, self.place, self.took_ns);
+        self.places.end(self.key, self.place, self.took_ns);
     }
 }
 
@@ -85,21 +87,23 @@ pub struct CoreLimits {
 enum Leases {
     Requests(CoreTable<WindowLease>),
     Rate(CoreTable<BucketLease>),
-    /// It has none.
-    Connections,
+    Connections(Rc<CorePlaces>),
 }
 
 impl CoreLimits {
     /// A core that has no lease yet; `core` is its number.
     #[must_use]
     pub fn new(limits: &Arc<Limits>, core: u32) -> Self {
-        let leases = limits.each().map(|limit| {
+        let cores = limits.cores();
+        let leases = limits.shared().iter().map(|limit| {
             RefCell::new(match limit.rule {
                 SharedRule::Requests(..) | SharedRule::Stored(..) => {
                     Leases::Requests(CoreTable::new())
                 }
                 SharedRule::Rate(..) => Leases::Rate(CoreTable::new()),
-                SharedRule::Connections(..) => Leases::Connections,
+                SharedRule::Connections(..) => {
+                    Leases::Connections(Rc::new(CorePlaces::new(limit, cores)))
+                }
             })
         });
         Self { leases: leases.collect(), limits: Arc::clone(limits), core: core as usize }
@@ -136,7 +140,7 @@ impl CoreLimits {
                 asked.requests(table)
             }
             (SharedRule::Rate(..), Leases::Rate(table)) => asked.rate(table),
-            (SharedRule::Connections(..), Leases::Connections) => asked.connections(),
+            (SharedRule::Connections(..), Leases::Connections(places)) => asked.connections(places),
             _ => None,
         }?;
         match &answer {
@@ -237,7 +241,7 @@ impl Asked<'_> {
         })
     }
 
-    fn connections(&self) -> Option<LimitAnswer> {
+    fn connections(&self, places: &Rc<CorePlaces>) -> Option<LimitAnswer> {
         let SharedRule::Connections(SharedConcurrency { rule, table, level }) = &self.limit.rule
         else {
             return None;
@@ -247,6 +251,17 @@ impl Asked<'_> {
             _ => None,
         };
         let rule = told.as_ref().unwrap_or(rule);
+        let permit = |place: KeyPlace, delay_ns: u64| ConnectionPermit {
+            places: Rc::clone(places),
+            key: self.key,
+            place,
+            begins_ns: self.now.saturating_add(delay_ns),
+            took_ns: None,
+        };
+        if places.take(self.key) {
+            let permit = Some(permit(KeyPlace::Own, 0));
+            return Some(LimitAnswer::Passes { delay_ns: 0, quota: None, permit });
+        }
         let until = ConcurrencyState::forgotten_at;
         let (taken, place) = table.with(self.key, self.now, until, |state, place| {
             self.most(place, false);
@@ -256,14 +271,8 @@ impl Asked<'_> {
             None => LimitAnswer::Refused { retry_ns: None, quota: None },
             Some(number) => {
                 let delay_ns = rule.delay_ns(number, level.load(Ordering::Relaxed));
-                let permit = ConnectionPermit {
-                    limit: Arc::clone(self.limit),
-                    key: self.key,
-                    place,
-                    begins_ns: self.now.saturating_add(delay_ns),
-                    took_ns: None,
-                };
-                LimitAnswer::Passes { delay_ns, quota: None, permit: Some(permit) }
+                let permit = Some(permit(place, delay_ns));
+                LimitAnswer::Passes { delay_ns, quota: None, permit }
             }
         })
     }

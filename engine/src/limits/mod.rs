@@ -10,6 +10,7 @@
 pub mod bucket;
 pub mod concurrency;
 mod core_limits;
+mod core_places;
 mod fields;
 mod shared;
 #[cfg(test)]

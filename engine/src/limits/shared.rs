@@ -13,7 +13,7 @@ use super::bucket::{BucketState, LeakyBucket};
 use super::concurrency::{Concurrency, ConcurrencyState, followed_ns};
 use super::store_link::{StoreLink, StoreOfLimit};
 use super::stored_window::StoredWindow;
-use super::table::{KeyHasher, KeyPlace, SharedTable};
+use super::table::{KeyHasher, KeyPlace, SHARDS, SharedTable};
 use super::window::{RequestWindow, WindowState};
 use crate::plan::request_limits::LimitPlan;
 use crate::plan::{LimitId, Plan};
@@ -141,7 +141,15 @@ impl SharedLimit {
             SharedRule::Requests(_, table) => table.len(),
             SharedRule::Stored(_, table) => table.len(),
             SharedRule::Rate(_, table) => table.len(),
-            SharedRule::Connections(SharedConcurrency { table, .. }) => table.len(),
+            SharedRule::Connections(SharedConcurrency { table, .. }) => {
+                let mut keys = 0;
+                for part in 0..SHARDS {
+                    table.each_of(part, |_, state| {
+                        keys += usize::from(state.forgotten_at() > 0);
+                    });
+                }
+                keys
+            }
         }
     }
 
@@ -159,15 +167,24 @@ impl SharedLimit {
         }
     }
 
-    /// One request of this key is over; it has taken so long, if that is known.
-    pub(super) fn give_back(&self, key: u64, place: KeyPlace, took_ns: Option<u64>) {
-        let SharedRule::Connections(SharedConcurrency { rule, table, level }) = &self.rule else {
-            return;
-        };
-        table.at(key, place, ConcurrencyState::give_back, ConcurrencyState::forgotten_at);
-        if let Some(took) = took_ns.filter(|_| rule.follows()) {
-            let followed = followed_ns(level.load(Ordering::Relaxed), took);
-            level.store(followed, Ordering::Relaxed);
+    /// Do requests say numbers of it?
+    pub(super) const fn has_numbers(&self) -> bool {
+        !self.definition.numbers.is_empty()
+    }
+
+    /// So many places of this key are free again.
+    pub(super) fn give_back(&self, key: u64, place: KeyPlace, places: u32) {
+        let SharedRule::Connections(SharedConcurrency { table, .. }) = &self.rule else { return };
+        let until = ConcurrencyState::forgotten_at;
+        table.at(key, place, |state| state.give_back(places), until);
+    }
+
+    /// A request has taken so long.
+    pub(super) fn follow(&self, took_ns: u64) {
+        if let SharedRule::Connections(SharedConcurrency { rule, level, .. }) = &self.rule
+            && rule.follows()
+        {
+            level.store(followed_ns(level.load(Ordering::Relaxed), took_ns), Ordering::Relaxed);
         }
     }
 }
@@ -213,6 +230,11 @@ impl Limits {
             }
         });
         Self { limits: limits.collect(), stores, hasher: hasher.clone(), origin, cores }
+    }
+
+    /// How many cores share them.
+    pub(super) const fn cores(&self) -> usize {
+        self.cores
     }
 
     /// All limits, each as it is shared.

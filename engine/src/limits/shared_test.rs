@@ -158,6 +158,59 @@ fn places_are_never_more_than_the_limit_and_all_come_back() {
     assert_eq!(limits.get(LimitId(0)).unwrap().keys(), 0, "nothing is under way");
 }
 
+/// Cores keep places of a large limit, and what they keep is less than one in a hundred: all others are there for
+/// whoever asks, never more are under way than may, and whoever ends gives all back.
+#[test]
+fn places_that_cores_keep_are_few_and_come_back() {
+    const MAY: u32 = 4_000;
+    let limits = shared(connections(MAY));
+    let limit = limits.get(LimitId(0)).unwrap();
+    let held = AtomicU32::new(0);
+    on_all_cores(&limits, |core, number| {
+        let mut own = Vec::new();
+        for at in 0..50_000_u32 {
+            // Some at once, and of several keys.
+            let key = (at / 100 % 3).to_be_bytes();
+            if let Some(LimitAnswer::Passes { permit: Some(permit), .. }) =
+                core.ask(LimitId(0), &key, SECOND)
+            {
+                if key == [0; 4] {
+                    assert!(held.fetch_add(1, Ordering::SeqCst) < MAY);
+                }
+                own.push((key, permit));
+            }
+            if at % 97 > number {
+                continue;
+            }
+            for (key, permit) in own.drain(..) {
+                if key == [0; 4] {
+                    held.fetch_sub(1, Ordering::SeqCst);
+                }
+                drop(permit);
+            }
+        }
+        let gone = own.iter().filter(|(key, _)| *key == [0; 4]).count();
+        held.fetch_sub(u32::try_from(gone).unwrap(), Ordering::SeqCst);
+    });
+    assert_eq!(limit.keys(), 0, "nothing is under way, and no core is there to keep any");
+    // All that the others do not keep is there for one.
+    let cores: Vec<_> = (0..CORES).map(|number| CoreLimits::new(&limits, number)).collect();
+    for core in &cores {
+        let many: Vec<_> = (0..100).map(|_| core.ask(LimitId(0), b"one", SECOND)).collect();
+        assert!(many.iter().all(|answer| passes(answer.as_ref())));
+    }
+    let mut all = Vec::new();
+    while let Some(answer @ LimitAnswer::Passes { .. }) = cores[0].ask(LimitId(0), b"one", SECOND) {
+        all.push(answer);
+    }
+    let kept = MAY as usize - all.len();
+    assert!(kept > 0 && kept < MAY as usize / 100, "{kept}");
+    drop(cores);
+    assert_eq!(limit.keys(), 1, "what is under way outlives its core's table");
+    drop(all);
+    assert_eq!(limit.keys(), 0);
+}
+
 /// What is known goes on where the limit says the same, and as many cores share it.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "times are counted from here; none is compared")]

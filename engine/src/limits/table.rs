@@ -85,7 +85,8 @@ impl<S: Default> SharedTable<S> {
         })
     }
 
-    /// Runs `act` on what is known of a key that has this place, and forgets it if that says nothing any more.
+    /// Runs `act` on what is known of a key that has this place. If that says nothing any more, it makes room for the
+    /// next key that needs some; until then it stays, because most keys come again.
     pub(super) fn at(
         &self,
         key: u64,
@@ -99,7 +100,6 @@ impl<S: Default> SharedTable<S> {
                 let Some(state) = part.entries.get_mut(&key) else { return };
                 act(state);
                 if forgotten_at(state) == 0 {
-                    part.entries.remove(&key);
                     part.sweep_at = 0;
                 }
             }
@@ -214,16 +214,21 @@ mod tests {
     }
 
     #[test]
-    fn what_says_nothing_is_forgotten_at_once() {
+    fn what_says_nothing_makes_room_at_once() {
         let table = SharedTable::<Until>::new();
-        table.with(7, 0, |at| *at, |at, _| *at = u64::MAX);
-        table.at(7, KeyPlace::Own, |at| *at = 1, |at| *at);
-        assert_eq!(table.len(), 1);
+        let set = |key, until| table.with(key, 1, |at| *at, |at, _| *at = until).1;
+        let most = (SHARED_KEYS_MAX / SHARDS) as u64;
+        // All in one part.
+        assert!((0..most).all(|key| set(key, u64::MAX) == KeyPlace::Own));
+        assert_eq!(set(most, u64::MAX), KeyPlace::Crowd);
+        table.at(7, KeyPlace::Own, |at| *at = 2, |at| *at);
+        assert_eq!(set(most, u64::MAX), KeyPlace::Crowd);
         table.at(7, KeyPlace::Own, |at| *at = 0, |at| *at);
-        assert_eq!(table.len(), 0);
+        assert_eq!(set(most, u64::MAX), KeyPlace::Own);
+        assert_eq!(table.len(), SHARED_KEYS_MAX / SHARDS);
         // Nothing is there to be given back to.
         table.at(7, KeyPlace::Own, |at| *at = 1, |at| *at);
-        assert_eq!(table.len(), 0);
+        assert_eq!(set(7, u64::MAX), KeyPlace::Crowd);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod arguments;
 mod attempt_values;
 pub mod attempts;
 pub mod balance;
+pub mod body_filter;
 mod bypass;
 mod bypass_problem;
 pub mod captures;

@@ -94,6 +94,12 @@ impl RoutePolicy {
         !self.response.is_empty() || self.rewrite.as_ref().is_some_and(sends_another)
     }
 
+    /// May the body of a response be searched? Then it is asked for whole, and as it is.
+    #[must_use]
+    pub fn filters_bodies(&self) -> bool {
+        self.response.iter().any(|rule| rule.filters.is_some())
+    }
+
     /// Does it note anything of a request?
     #[must_use]
     pub const fn has_captures(&self) -> bool {

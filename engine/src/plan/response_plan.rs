@@ -5,6 +5,7 @@
 
 use ferrule_config::model::{AnswerBody, HeaderValue, ResponseRule};
 
+use super::body_filter::BodyFiltersPlan;
 use super::condition::Condition;
 use super::facts::Facts;
 use super::headers::FieldPlan;
@@ -21,6 +22,8 @@ pub struct ResponseRulePlan {
     pub body: Option<BodyPlan>,
     /// What it is; empty for what the response says.
     pub content_type: Box<[u8]>,
+    /// What is searched and replaced in the upstream's body.
+    pub filters: Option<BodyFiltersPlan>,
     add: Box<[FieldPlan]>,
     set: Box<[FieldPlan]>,
     remove: Box<[Box<str>]>,
@@ -55,6 +58,7 @@ impl ResponseRulePlan {
             status: rule.status,
             body,
             content_type: content_type.as_bytes().into(),
+            filters: BodyFiltersPlan::build(&rule.filters),
             remove: rule.headers.remove.iter().map(|name| name.as_str().into()).collect(),
         }
     }

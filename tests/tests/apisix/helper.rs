@@ -339,9 +339,13 @@ fn with_arguments(port: u16, request: &Message, name: &str) -> Option<Answer> {
         "print_uri_detailed" => {
             ok(format!("ngx.var.uri: {}\nngx.var.request_uri: {target}\n", decoded(path)))
         }
-        // Two further servers of some cases: what they send is never looked into.
+        // Two further servers of some cases: what they send encoded is never looked into.
         "gzip_hello" | "brotli_hello" => {
-            let coding = if name == "gzip_hello" { "gzip" } else { "br" };
+            let (coding, words) = if name == "gzip_hello" { ("gzip", 1) } else { ("br", 3) };
+            let asked = request.head.get("accept-encoding").unwrap_or_default();
+            if !asked.contains(coding) {
+                return ok(format!("{}\n", ["hello world"; 3][..words].join(" ")));
+            }
             let fields = vec![format!("Content-Encoding: {coding}")];
             Some(Answer { fields, ..Answer::text(200, "packed") })
         }

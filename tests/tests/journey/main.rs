@@ -14,6 +14,7 @@ mod balancing;
 mod bare;
 mod between;
 mod bodies;
+mod body_filters;
 mod byte_counts;
 mod checked_addresses;
 mod circuit_breaker;

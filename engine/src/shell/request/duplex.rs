@@ -14,6 +14,7 @@ use ferrule_config::model::HalfClose;
 
 use super::context::ExchangeContext;
 use super::drain::{DRAIN_TIME, drain};
+use super::filtering::filter;
 use super::held_body::HeldBody;
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
@@ -237,7 +238,14 @@ async fn respond(
     if context.upload.running.get() {
         state.begin_response();
     }
-    deliver(context, upstream, client, memory, progress, delivery).await
+    let mut delivery = delivery;
+    let held = match progress.filtered {
+        false => None,
+        true => Some(filter(context, upstream, memory, progress, &mut delivery).await?),
+    };
+    let delivered = deliver(context, upstream, client, memory, progress, delivery).await;
+    drop(held);
+    delivered
 }
 
 /// Tells a client that waits for it to send its body, unless that is the upstream's to say.

@@ -154,6 +154,12 @@ fn note(request: &ExchangeContext<'_>, node: NodeIndex, result: &AttemptResult, 
             cause: UpstreamCause::TotalTimeout { by_node: false },
             ..
         }) => return,
+        // Our own policy was why.
+        AttemptResult::Failed(FailedAttempt { cause, .. })
+            if cause.failure() == Failure::Unusable =>
+        {
+            return;
+        }
         AttemptResult::Failed(FailedAttempt { cause, reused, .. }) => {
             let fault = cause.refusal();
             // Why there was no connection is logged where that is known in detail; that one from the pool had
@@ -161,7 +167,9 @@ fn note(request: &ExchangeContext<'_>, node: NodeIndex, result: &AttemptResult, 
             let elsewhere = match cause.failure() {
                 Failure::Connect => true,
                 Failure::Lost => *reused,
-                Failure::Timeout | Failure::BadResponse | Failure::Overdue => false,
+                Failure::Timeout | Failure::BadResponse | Failure::Unusable | Failure::Overdue => {
+                    false
+                }
             };
             (fault, (!elsewhere).then(|| fault.word()))
         }

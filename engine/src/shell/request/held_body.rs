@@ -11,7 +11,7 @@ use crate::shell::transport::buffers::{Buffer, BufferPool, BufferSize, PLAIN_BYT
 
 /// Bodies are held only while no more than one part in so many of the core's buffer memory is in use: the rest is
 /// for those who have no choice.
-const SHARE: usize = 4;
+pub(super) const SHARE: usize = 4;
 
 /// What is held of one request's body; empty between requests.
 #[derive(Debug, Default)]

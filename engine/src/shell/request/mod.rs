@@ -16,6 +16,7 @@ pub(crate) mod context;
 pub(crate) mod drain;
 mod duplex;
 pub(crate) mod failure;
+mod filtering;
 pub(crate) mod forward;
 pub(crate) mod held_body;
 mod lease;

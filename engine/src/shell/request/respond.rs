@@ -163,6 +163,8 @@ pub(crate) struct ResponseProgress {
     pub(crate) sent_bytes: u64,
     /// The status that the client got in the place of the upstream's.
     pub(super) sent_status: Option<u16>,
+    /// Its body is to be filtered before anything is sent.
+    pub(super) filtered: bool,
     /// Bytes of a body of ours, in the place of the upstream's.
     pub(super) own_body: usize,
     /// Bytes of body data.
@@ -269,8 +271,9 @@ fn admit_head(
                 None => client_head(head, delivery, &pending, memory.out),
                 Some(shape) => {
                     let moment = ShapeMoment { now, elapsed: context.core.clock.elapsed() };
-                    let shaped = shape.append(head, delivery, &pending, moment, memory.out);
+                    let shaped = shape.append(head, delivery, &pending, moment, memory.out)?;
                     *delivery = shaped.delivery;
+                    progress.filtered = shaped.filtered;
                     progress.sent_status = Some(shaped.status);
                     progress.own_body = shaped.own_body;
                 }
@@ -311,7 +314,7 @@ impl ResponseContext<'_> {
 }
 
 /// The upstream's response is refused.
-const fn bad_response(fault: ResponseFault) -> ExchangeFailure {
+pub(super) const fn bad_response(fault: ResponseFault) -> ExchangeFailure {
     ExchangeFailure::Upstream(UpstreamCause::BadResponse(fault))
 }
 

@@ -11,6 +11,8 @@ pub(super) struct ShapeMemory {
     pub(super) value: Vec<u8>,
     /// A body of our own, rendered.
     pub(super) body: Vec<u8>,
+    /// The rules, by number, whose filters the upstream's body is for.
+    pub(super) filters: Vec<usize>,
 }
 
 impl ShapeMemory {

@@ -13,9 +13,13 @@ use super::shape_memory::ShapeMemory;
 use crate::exchange::Scratch;
 use crate::exchange::response::{Delivery, PendingRequest};
 use crate::exchange::response_block::ResponseBlock;
-use crate::exchange::response_shape::{ResponseChange, ShapedResponse, shaped_head};
+use crate::exchange::response_fault::ResponseFault;
+use crate::exchange::response_shape::{
+    ResponseChange, ShapedResponse, content_type, is_filterable, shaped_head,
+};
 use crate::identity::ClientIdentity;
 use crate::plan::attempts::AttemptRecord;
+use crate::plan::body_filter::BodyFiltersPlan;
 use crate::plan::facts::{ConnectionFacts, LogFacts, Now, SessionFacts};
 use crate::plan::response_plan::{FieldChange, ResponseRulePlan};
 use crate::plan::static_answer::BodyPlan;
@@ -119,7 +123,21 @@ impl<'a> ResponseShape<'a> {
         Ref::map(self.kept.shape.borrow(), |shape| &shape.block)
     }
 
+    /// The filters that the body of the response is for, in their order.
+    pub(super) fn filters(&self) -> impl Iterator<Item = &'a BodyFiltersPlan> {
+        let (policy, shape) = (self.policy, self.kept.shape.borrow());
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let number = shape.filters.get(at).copied()?;
+            at += 1;
+            policy.response.get(number)?.filters.as_ref()
+        })
+    }
+
     /// Appends the head that the client gets, and a body of ours behind it.
+    ///
+    /// # Errors
+    /// Its body is to be filtered, and cannot be.
     pub(super) fn append(
         &self,
         response: ResponseView<'_>,
@@ -127,7 +145,7 @@ impl<'a> ResponseShape<'a> {
         pending: &PendingRequest<'_>,
         moment: ShapeMoment<'_>,
         out: &mut Vec<u8>,
-    ) -> ShapedResponse {
+    ) -> Result<ShapedResponse, ResponseFault> {
         let attempts = &mut *self.kept.attempts.borrow_mut();
         // What is recorded of it when it is over, as far as it is known by now.
         let under_way = attempts.last().copied();
@@ -142,7 +160,10 @@ impl<'a> ResponseShape<'a> {
         if let (Some(attempt), Some(under_way)) = (attempts.last_mut(), under_way) {
             *attempt = under_way;
         }
-        shaped
+        if shaped.filtered && !is_filterable(response) {
+            return Err(ResponseFault::Unfilterable);
+        }
+        Ok(shaped)
     }
 
     fn append_with(
@@ -153,14 +174,18 @@ impl<'a> ResponseShape<'a> {
         pending: &PendingRequest<'_>,
         out: &mut Vec<u8>,
     ) -> ShapedResponse {
-        let ShapeMemory { block, value, body } = &mut *self.kept.shape.borrow_mut();
+        let ShapeMemory { block, value, body, filters } = &mut *self.kept.shape.borrow_mut();
         block.copy_from(&self.kept.block);
         body.clear();
+        filters.clear();
         let mut change = ResponseChange::default();
         let mut own: Option<&ResponseRulePlan> = None;
-        for rule in &self.policy.response {
+        for (number, rule) in self.policy.response.iter().enumerate() {
             if !rule.holds(facts, value) {
                 continue;
+            }
+            if rule.filters.as_ref().is_some_and(|all| all.are_for(content_type(response))) {
+                filters.push(number);
             }
             change_fields(rule, facts, value, block);
             change.status = rule.status.or(change.status);
@@ -182,6 +207,7 @@ impl<'a> ResponseShape<'a> {
             };
             (change.body, change.content_type) = (Some(bytes), &rule.content_type);
         }
+        change.filtered = !filters.is_empty();
         shaped_head(response, delivery, pending, self.asked(), &change, block, out)
     }
 }

@@ -96,8 +96,5 @@ pub(super) fn try_result(result: &AttemptResult, outcome: &Outcome) -> Option<Tr
 /// An answer that is none speaks against its node; one that is over a limit of ours does not: a client may know
 /// what to ask for.
 const fn broken_by(fault: ResponseFault) -> Option<TryResult> {
-    match fault.key() {
-        Some(_) => None,
-        None => Some(TryResult::Broken),
-    }
+    if fault.key().is_some() || fault.is_of_policy() { None } else { Some(TryResult::Broken) }
 }

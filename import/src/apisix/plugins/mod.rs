@@ -1,6 +1,7 @@
 //! Plugins: each becomes a key of the route, service or rule that has it.
 
 mod answer;
+mod body_filters;
 pub(super) mod consumers;
 mod cors;
 mod limits;

@@ -8,7 +8,11 @@ use crate::fields::{Fields, Item, Path, plain, put};
 use super::super::expression;
 use super::super::template::{Captures, literal, template};
 use super::Target;
+use super::body_filters::filters;
 use super::rewrite::name;
+
+/// The largest body that is searched here.
+const FILTER_BODY_MAX: i64 = 16 << 20;
 
 pub(super) fn response_rewrite(fields: &Fields<'_>, target: &mut Target<'_>) {
     let mut table = toml::Table::new();
@@ -37,7 +41,21 @@ pub(super) fn response_rewrite(fields: &Fields<'_>, target: &mut Target<'_>) {
     } else {
         put(&mut table, "body", body.map(|body| literal(&body)));
     }
-    fields.refuse("filters", "bodies are not searched; let the upstream send what is wanted");
+    fields.exclusive("body", "filters");
+    let found = fields.with("filters", |item| filters(&item));
+    if found.is_some() {
+        let most = fields.with("max_resp_body_size", |item| item.integer(1..=i64::MAX));
+        fields.item().changed(
+            "what `filters` cannot search is answered with 502: a body that is encoded although it was not asked for, a \
+             part, an event stream, and one of more than 16 MiB",
+        );
+        // There what is beyond it is left out, and without it nothing is.
+        let cut = most.filter(|most| *most <= FILTER_BODY_MAX).map(|_| "cut");
+        put(&mut table, "filter_oversize", cut);
+        let most = most.map(|most| most.min(FILTER_BODY_MAX));
+        put(&mut table, "filter_max_body_size", Some(most.unwrap_or(FILTER_BODY_MAX)));
+    }
+    put(&mut table, "filters", found);
     fields.ignore(&["max_resp_body_size"]);
     put(&mut table, "headers", fields.with("headers", headers).filter(|table| !table.is_empty()));
     put(target.table, "response", Some(table));

@@ -60,6 +60,25 @@ impl BufferPool {
         self.excess() > self.budget / 8
     }
 
+    /// Counts memory beside the buffers as rented, for somebody who can do without: no more than one part in `share` of
+    /// the budget may be in use then. `held` becomes `bytes`, if it was less.
+    #[must_use]
+    pub fn reserve(&self, held: &mut usize, bytes: usize, share: usize) -> bool {
+        let more = bytes.saturating_sub(*held);
+        let rented = self.bytes.get().saturating_add(more);
+        if more > 0 && rented > self.budget / share.max(1) {
+            return false;
+        }
+        self.bytes.set(rented);
+        *held += more;
+        true
+    }
+
+    /// Gives back what was reserved.
+    pub fn unreserve(&self, held: usize) {
+        self.bytes.set(self.bytes.get().saturating_sub(held));
+    }
+
     /// An empty buffer of this size.
     #[must_use]
     pub fn rent(&self, size: BufferSize) -> Buffer {
