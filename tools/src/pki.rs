@@ -67,6 +67,16 @@ impl Authority {
         Self { cert_pem, issuer: Issuer::new(params, key) }
     }
 
+    /// A self-signed root whose name has this organisation.
+    #[must_use]
+    pub fn of_organisation(common_name: &str, organisation: &str) -> Self {
+        let mut params = authority_params(common_name);
+        params.distinguished_name.push(DnType::OrganizationName, organisation);
+        let key = key();
+        let cert_pem = params.self_signed(&key).expect("parameters are complete").pem();
+        Self { cert_pem, issuer: Issuer::new(params, key) }
+    }
+
     /// An intermediate authority below this one; its leaves carry it behind them.
     #[must_use]
     pub fn intermediate(&self, common_name: &str) -> Self {

@@ -27,6 +27,7 @@ impl Check<'_> {
             let message = "this path tells whether the process is healthy";
             self.error(path.place, raw.path("path"), message, help);
         }
+        let status_path = self.status_path(raw, &path.text);
         let mut hosts = Vec::new();
         for (index, text) in raw.texts("hosts").to_vec().into_iter().enumerate() {
             match host_names::dns_name(&text.text) {
@@ -36,7 +37,38 @@ impl Check<'_> {
                 }
             }
         }
-        Some(Metrics { place: raw.at("listen"), listen: listen?, path: path.text, hosts })
+        let place = raw.at("listen");
+        Some(Metrics { place, listen: listen?, path: path.text, status_path, hosts })
+    }
+
+    /// The page has files below its path, and names them relative to it.
+    fn status_path(&mut self, raw: &Raw, metrics: &str) -> Option<String> {
+        let path = raw.text("status_path")?;
+        let is_segment = |segment: &str| {
+            let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte);
+            !segment.is_empty() && ![".", ".."].contains(&segment) && segment.bytes().all(safe)
+        };
+        let segments = path.text.strip_prefix('/').map(|rest| rest.split('/').all(is_segment));
+        if segments != Some(true) {
+            let help = "a path of letters, digits, `-`, `_`, `.` and `~`, without a slash at its end, as \"/status\"";
+            self.error(path.place, raw.path("status_path"), "this is not a path of a page", help);
+        }
+        let below = |one: &str, other: &str| {
+            one.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let taken = ["/livez", "/readyz", metrics]
+            .into_iter()
+            .find(|other| below(&path.text, other) || below(other, &path.text));
+        if let Some(taken) = taken {
+            let message = format!("this is at, above or below `{taken}`, which is something else");
+            self.error(
+                path.place,
+                raw.path("status_path"),
+                &message,
+                "another path, as \"/status\"",
+            );
+        }
+        Some(path.text)
     }
 
     fn metrics_address(&mut self, raw: &Raw, listens: &[Listen]) -> Option<SocketAddr> {

@@ -16,6 +16,13 @@ pub(super) static METRICS: Table = Table {
         ),
         with("path", Kind::Text, Fallback::Text("/metrics"), "The path of the metrics."),
         optional(
+            "status_path",
+            Kind::Text,
+            "no status page",
+            "The path of the status page (`docs/status-page.md`), as `/status`. The page names routes, upstreams, \
+                 certificates and clients, and who can reach the listener can read it.",
+        ),
+        optional(
             "hosts",
             Kind::Texts,
             "none",

@@ -119,6 +119,9 @@ impl Config {
             out.header("[metrics]");
             out.text_line("listen", &metrics.listen.to_string());
             out.text_line("path", &metrics.path);
+            if let Some(path) = &metrics.status_path {
+                out.text_line("status_path", path);
+            }
             if !metrics.hosts.is_empty() {
                 out.line("hosts", list(metrics.hosts.iter().cloned()));
             }

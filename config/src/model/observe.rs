@@ -14,6 +14,8 @@ pub struct Metrics {
     pub listen: SocketAddr,
     /// Under which path.
     pub path: String,
+    /// Where the status page is; `None` shows none.
+    pub status_path: Option<String>,
     /// Names that `Host` may have, beside `localhost` and every IP address; lower case.
     pub hosts: Vec<String>,
 }

@@ -48,6 +48,7 @@ pub mod reuse;
 pub mod rewrite;
 pub mod rewritten;
 mod route;
+pub mod route_trace;
 pub mod scratch;
 pub mod split;
 pub mod trailers;

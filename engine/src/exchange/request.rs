@@ -104,12 +104,7 @@ pub fn admit(
         return Err(Refusal::MethodNotAllowed(MethodSet::ALL));
     }
     let target = target::request_target(request).map_err(Refusal::Malformed)?;
-    scratch.target = Some(target);
-    let authority = scratch.take_host(request, &target)?;
-    target::normalise_path(request.text(target.path), &mut scratch.path)
-        .map_err(Refusal::Malformed)?;
-    let Scratch { path, readings, .. } = &mut *scratch;
-    readings.read(request.text(target.path), path).map_err(Refusal::Malformed)?;
+    let authority = read_resource(request, &target, scratch)?;
     let asks_the_server = options::asks_the_server(request, &target);
     if asks_the_server {
         // Judged and routed as what it is sent on as, whichever form it came in.
@@ -151,6 +146,20 @@ pub fn admit(
         features: RequestFeatures { expect_continue, takes_trailers, asks_the_server },
         max_forwards: max_forwards.map(|left| left.saturating_sub(1)),
     })
+}
+
+/// Reads host and path, the latter in every way that it may be taken. The authority, as it came.
+pub(super) fn read_resource(
+    request: RequestView<'_>,
+    target: &Target,
+    scratch: &mut Scratch,
+) -> Result<Span, Refusal> {
+    scratch.target = Some(*target);
+    let authority = scratch.take_host(request, target)?;
+    let Scratch { path, readings, .. } = scratch;
+    target::normalise_path(request.text(target.path), path).map_err(Refusal::Malformed)?;
+    readings.read(request.text(target.path), path).map_err(Refusal::Malformed)?;
+    Ok(authority)
 }
 
 /// Only `100-continue` is known; in HTTP/1.0 no expectation means anything (RFC 9110, section

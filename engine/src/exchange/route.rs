@@ -38,7 +38,8 @@ pub(super) fn find_route(
 ) -> Result<RouteId, Refusal> {
     let &RouteQuery { request, scope, max_forwards, asks_the_server, .. } = query;
     let Scratch { host, path, readings, demanding, captures, value, .. } = scratch;
-    let mut lookup = RouteLookup { plan, connection, query, host, captures, value };
+    let target = query.target;
+    let mut lookup = RouteLookup { plan, connection, request, target, host, captures, value };
     let route = match lookup.find(path, request.method()) {
         LookupResult::Route(_) | LookupResult::NotFound
             if asks_the_server && max_forwards == Some(0) =>
@@ -92,13 +93,14 @@ pub(super) fn method_readings(method: Method, text: &[u8]) -> [Option<Method>; 3
 }
 
 /// Looks paths up for one request.
-struct RouteLookup<'a> {
-    plan: &'a Plan,
-    connection: &'a ConnectionView<'a>,
-    query: &'a RouteQuery<'a>,
-    host: &'a HostBuf,
-    captures: &'a mut Captures,
-    value: &'a mut Vec<u8>,
+pub(super) struct RouteLookup<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) connection: &'a ConnectionView<'a>,
+    pub(super) request: RequestView<'a>,
+    pub(super) target: &'a Target,
+    pub(super) host: &'a HostBuf,
+    pub(super) captures: &'a mut Captures,
+    pub(super) value: &'a mut Vec<u8>,
 }
 
 impl<'a> RouteLookup<'a> {
@@ -121,7 +123,7 @@ impl<'a> RouteLookup<'a> {
         plan.table.allowed(host, path, &mut |route| self.holds(route, path))
     }
 
-    fn holds(&mut self, route: RouteId, path: &[u8]) -> bool {
+    pub(super) fn holds(&mut self, route: RouteId, path: &[u8]) -> bool {
         self.decide(route, path, Condition::holds).unwrap_or(true)
     }
 
@@ -133,7 +135,7 @@ impl<'a> RouteLookup<'a> {
         path: &[u8],
         ask: impl Fn(&Condition, &Facts<'_>, &mut Vec<u8>) -> T,
     ) -> Option<T> {
-        let Self { plan, connection, query, host, captures, value } = self;
+        let Self { plan, connection, request, target, host, captures, value } = self;
         let route = plan.route(route);
         let when = route.when.as_ref()?;
         if let Some(policy) = &route.policy {
@@ -141,8 +143,8 @@ impl<'a> RouteLookup<'a> {
             policy.read_path(path, captures);
         }
         let request = RequestFacts {
-            head: query.request,
-            target: Some(query.target),
+            head: *request,
+            target: Some(target),
             host,
             path,
             captures: Some(captures),

@@ -25,6 +25,7 @@ pub use client::client_value::ClientValue;
 pub use client::client_values::ClientValues;
 pub use client::identity_cache::{IdentityCache, TrustScope};
 pub use client::identity_plan::IdentityPlan;
+pub use client::prospects::{Prospects, StoppingIssuer};
 pub use failure::VerifyFailure;
 pub use verify::anchors::AnchorError;
 pub use verify::chain::verify_client;

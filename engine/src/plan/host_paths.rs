@@ -52,6 +52,17 @@ pub(super) struct RouteCandidate {
     param: Option<ParamRank>,
 }
 
+/// What becomes of a candidate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CandidateVerdict {
+    /// It takes the request.
+    Taken,
+    /// Its conditions do not hold.
+    Conditions,
+    /// It is for other methods.
+    Method,
+}
+
 /// A path with parameters, and how much of it is said.
 #[derive(Clone, Copy, Debug)]
 struct ParamRank {
@@ -83,6 +94,22 @@ impl RouteCandidate {
         conditional: bool,
     ) -> Self {
         Self { priority, methods, route, conditional, param: None }
+    }
+
+    /// Does it take a request with this method? Of one that asks for more, `holds` says whether that is so.
+    #[inline]
+    pub(super) fn judge(
+        &self,
+        method: Method,
+        holds: &mut dyn FnMut(RouteId) -> bool,
+    ) -> CandidateVerdict {
+        if self.conditional && !holds(self.route) {
+            CandidateVerdict::Conditions
+        } else if self.methods.contains(method) {
+            CandidateVerdict::Taken
+        } else {
+            CandidateVerdict::Method
+        }
     }
 
     /// Which of these methods still reach a later candidate where its conditions hold.

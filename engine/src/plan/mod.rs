@@ -77,6 +77,7 @@ pub use forbidden::{Forbidden, OwnWords};
 pub use forwarded::ForwardedFields;
 pub use gate::Gate;
 pub use headers::{HeaderRules, IdentityHeaders};
+pub use host_paths::CandidateVerdict;
 pub use hosts::{HostBuf, HostName};
 pub use ids::{LimitId, ListenerId, NodeId, NodeIndex, PolicyId, RouteId, ServerId, UpstreamId};
 pub use methods::MethodSet;

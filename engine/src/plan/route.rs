@@ -16,7 +16,7 @@ use ferrule_config::model::{HostPattern, Route, Router};
 use super::condition::Truth;
 use super::guard_index::GuardIndex;
 use super::guards::Guards;
-use super::host_paths::{HostPaths, PathRank, RouteCandidate};
+use super::host_paths::{CandidateVerdict, HostPaths, PathRank, RouteCandidate};
 use super::hosts::{Cover, HostMap, HostName};
 use super::ids::{RouteId, index};
 use super::methods::MethodSet;
@@ -103,20 +103,33 @@ impl RouteTable {
     ) -> LookupResult {
         let mut allowed = MethodSet::EMPTY;
         let found = self.first(host, path, &mut |candidate, _| {
-            if candidate.conditional && !holds(candidate.route) {
-                return false;
-            }
-            let takes = candidate.methods.contains(method);
-            if !takes {
+            let verdict = candidate.judge(method, holds);
+            if verdict == CandidateVerdict::Method {
                 allowed = allowed.union(candidate.methods);
             }
-            takes
+            verdict == CandidateVerdict::Taken
         });
         match found {
             Some(found) => LookupResult::Route(found),
             None if allowed == MethodSet::EMPTY => LookupResult::NotFound,
             None => LookupResult::MethodNotAllowed(allowed),
         }
+    }
+
+    /// As [`Self::lookup`], and tells what becomes of each candidate, in the order in which they are asked.
+    pub fn trace(
+        &self,
+        host: HostName<'_>,
+        path: &[u8],
+        method: Method,
+        holds: &mut dyn FnMut(RouteId) -> bool,
+        each: &mut dyn FnMut(&RouteMatch, CandidateVerdict),
+    ) {
+        self.first(host, path, &mut |candidate, found| {
+            let verdict = candidate.judge(method, holds);
+            each(found, verdict);
+            verdict == CandidateVerdict::Taken
+        });
     }
 
     /// Every route that a request may be meant for, best first: all whose conditions may hold (`judge`), down

@@ -6,6 +6,7 @@
 use ferrule_config::model::KeyExchangeGroup;
 use strum::{EnumCount, VariantArray};
 
+use super::expiry_tracker::Finding;
 use super::histogram::{Histogram, HistogramSums, MICROS};
 use super::shared_counts::{SharedCount, SharedCounts};
 use crate::exchange::outcome::Outcome;
@@ -161,6 +162,7 @@ pub struct Events {
     completed_handshakes: SharedCounts<4>,
     key_exchanges: SharedCounts<{ KeyExchangeGroup::COUNT }>,
     verdicts: SharedCounts<VERDICTS>,
+    findings: SharedCounts<{ Finding::COUNT }>,
     total: Histogram<TIMES>,
     upstream: Histogram<TIMES>,
     own: Histogram<TIMES>,
@@ -199,6 +201,11 @@ impl Events {
         });
     }
 
+    /// A client was found whose next certificate will not be one for clients.
+    pub fn found(&self, finding: Finding) {
+        self.findings.count(finding as usize);
+    }
+
     /// An exchange is over. The life of a tunnel is nobody's answering time.
     pub fn timed(&self, outcome: &Outcome) {
         if outcome.status == 101 {
@@ -228,6 +235,8 @@ pub struct EventSums {
     pub key_exchanges: [u64; KeyExchangeGroup::COUNT],
     /// In the order of [`verdict_words`].
     pub verdicts: [u64; VERDICTS],
+    /// Handshakes of clients whose next certificate will not be one for clients, in the order of [`Finding`].
+    pub findings: [u64; Finding::COUNT],
     /// From the first byte of a request to the last one of its answer.
     pub total: HistogramSums<TIMES>,
     /// All tries at nodes together.
@@ -251,6 +260,7 @@ impl EventSums {
             completed_handshakes: [0; 4],
             key_exchanges: [0; KeyExchangeGroup::COUNT],
             verdicts: [0; VERDICTS],
+            findings: [0; Finding::COUNT],
             total: HistogramSums::default(),
             upstream: HistogramSums::default(),
             own: HistogramSums::default(),
@@ -264,6 +274,7 @@ impl EventSums {
             events.completed_handshakes.sum_into(&mut sums.completed_handshakes);
             events.key_exchanges.sum_into(&mut sums.key_exchanges);
             events.verdicts.sum_into(&mut sums.verdicts);
+            events.findings.sum_into(&mut sums.findings);
             events.total.sum_into(&mut sums.total);
             events.upstream.sum_into(&mut sums.upstream);
             events.own.sum_into(&mut sums.own);

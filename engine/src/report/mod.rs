@@ -21,7 +21,7 @@ pub mod shared_counts;
 pub use counters::{Counter, CounterSums, Counters};
 pub use diagnostics::RateLimit;
 pub use events::{BUFFER_SIZES, CompletedHandshake, EventSums, Events, HandshakeFault};
-pub use expiry_tracker::{ExpiringClient, ExpiringClients, ExpiryTracker};
+pub use expiry_tracker::{ExpiringClient, ExpiringClients, ExpiryTracker, Finding};
 #[cfg(feature = "io")]
 pub use log_ring::{LogConsumer, LogProducer, log_ring};
 pub use meters::Meters;

@@ -11,7 +11,7 @@ use strum::EnumCount;
 
 use super::accept::{self, ListenerState};
 use super::service::ConnectionService;
-use crate::report::{Counter, ExpiringClients, LogProducer};
+use crate::report::{Counter, LogProducer};
 use crate::setup::connection_counts::ConnectionCounts;
 use crate::setup::{CoreLink, Driver, Handover, LinkCursor, LinkUpdates, OpenListener, Phase};
 use crate::shell::client::accepted::AcceptedBy;
@@ -176,7 +176,7 @@ impl Worker {
         let core = &self.core;
         if core.link.clients_requested(&mut self.cursor.clients_requests) {
             let clients = core.expiry_tracker.borrow_mut().copy(core.clock.unix_seconds());
-            core.link.clients.post(Arc::new(ExpiringClients(clients)));
+            core.link.clients.post(Arc::new(clients));
         }
         self.service.registry.tick(core);
     }

@@ -6,5 +6,6 @@ mod certificates;
 mod denied;
 mod doubts;
 mod hostile_chains;
+mod prospects;
 mod revocation;
 mod strict;

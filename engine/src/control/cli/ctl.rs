@@ -9,7 +9,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+use super::ctl_clients::clients;
 use super::ctl_events;
+use super::ctl_routes::{RoutesArguments, route};
 use super::ctl_table::{age, list, printable, shown, table};
 use super::ctl_upstreams::{breakers, limits, upstreams};
 use crate::control::endpoints::admin_protocol::AdminCommand;
@@ -44,9 +46,9 @@ pub(crate) struct CtlArguments {
 enum CtlCommand {
     /// Generation, uptime, cores, connections, buffers and listeners.
     Status,
-    /// The clients of the last 24 hours whose certificates expire soonest.
+    /// The clients of the last 24 hours whose certificates expire soonest, and those that lack `clientAuth` or will.
     Clients {
-        /// How many of them.
+        /// How many of each.
         #[arg(long, value_name = "N", default_value_t = 20)]
         soonest: usize,
     },
@@ -63,6 +65,8 @@ enum CtlCommand {
         #[arg(long, value_name = "N", default_value_t = 0)]
         last: usize,
     },
+    /// Which route a request would take in the running process, and why not another one.
+    Routes(RoutesArguments),
     /// Circuit breakers of routes: whether they keep an upstream from being asked, and for how long.
     Breakers,
     /// Limits of requests: how many keys each knows, and what it has refused and held back.
@@ -115,6 +119,10 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
             AdminCommand::Upstreams { upstream: upstream.clone() }
         }
         CtlCommand::Events { last } => return ctl_events::run(&socket, *last),
+        CtlCommand::Routes(arguments) => match arguments.command() {
+            Ok(command) => command,
+            Err(code) => return code,
+        },
         CtlCommand::Breakers => AdminCommand::Breakers,
         CtlCommand::Limits => AdminCommand::Limits,
         CtlCommand::Drain(node) => node.command(NodeOrder::Drain),
@@ -140,6 +148,7 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
             AdminCommand::Upstreams { .. } => upstreams(&answer),
             // Printed as they came.
             AdminCommand::Events { .. } => String::new(),
+            AdminCommand::Routes { .. } => route(&answer),
             AdminCommand::Breakers => breakers(&answer),
             AdminCommand::Limits => limits(&answer),
             AdminCommand::Node(_) => ordered(&answer),
@@ -231,23 +240,6 @@ fn status(answer: &Value) -> String {
         ["/core", "/generation", "/connections", "/requests"].map(|path| shown(one, path)).to_vec()
     });
     out.push_str(&table(&["CORE", "GENERATION", "CONNECTIONS", "REQUESTS"], cores));
-    out
-}
-
-fn clients(answer: &Value) -> String {
-    let now = answer.get("now").and_then(Value::as_i64).unwrap_or(0);
-    let rows = list(answer, "clients").iter().map(|one| {
-        let seen = now.saturating_sub(one.get("last_seen").and_then(Value::as_i64).unwrap_or(now));
-        let seen = age(u64::try_from(seen).unwrap_or(0));
-        let mut row =
-            ["/days_left", "/subject", "/server_name", "/sha256"].map(|at| shown(one, at)).to_vec();
-        row.insert(3, format!("{seen} ago"));
-        row
-    });
-    let known = shown(answer, "/known");
-    let mut out = table(&["DAYS LEFT", "SUBJECT", "SERVER NAME", "LAST SEEN", "SHA-256"], rows);
-    out.push_str(&known);
-    out.push_str(" clients seen in the last 24 hours\n");
     out
 }
 

@@ -11,6 +11,7 @@ use ferrule_config::model::{ClientVerify, Reject, Server};
 use ferrule_config::{Config, read_file};
 
 use crate::control::process::{clock, environment, terminal};
+use crate::control::state::client_outlook;
 use crate::exchange::refusal::Refusal;
 use crate::identity::verify::chain::{self, VerificationStep};
 use crate::identity::verify::client_policy::ClientPolicy;
@@ -156,16 +157,10 @@ fn refusal_text(
         (Gate::Pass, Ok(())) => return None,
     };
     // Without a readable certificate the handshake fails under every setting.
-    if reject == Reject::Handshake || RawCertificate::read(leaf).is_none() {
-        let failure = match refusal {
-            _ if RawCertificate::read(leaf).is_none() => VerifyFailure::Unspecified,
-            Refusal::BadCertificate(failure) => failure,
-            _ => VerifyFailure::Application,
-        };
-        return Some(format!("the TLS alert {:?}", alert(failure)));
+    if RawCertificate::read(leaf).is_none() {
+        return Some(format!("the TLS alert {:?}", alert(VerifyFailure::Unspecified)));
     }
-    let reason = refusal.reason().unwrap_or_else(|| refusal.word());
-    Some(format!("{} {reason}", refusal.status()))
+    Some(client_outlook::told(reject, refusal))
 }
 
 /// Do routes demand more of a client than its server name does?
@@ -173,7 +168,8 @@ fn routes_demand_more(config: &Config) -> bool {
     config.routes.iter().any(|route| !route.clients.is_empty())
 }
 
-fn read(path: &Path) -> Result<Vec<Vec<u8>>, String> {
+/// The certificates of a PEM file, as DER.
+pub(super) fn read(path: &Path) -> Result<Vec<Vec<u8>>, String> {
     let text = read_file(path, PEM_BYTES_MAX).map_err(|error| error.to_string())?.bytes;
     let blocks = pem::read(&text, Contents::Chain)
         .map_err(|error| format!("{error}; {}", error.flaw.help()))?;

@@ -6,41 +6,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ferrule_config::Config;
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::client_answers;
 use super::connection::EndpointConnection;
 use super::event_stream::EventReaders;
-use super::upstream_answers::{self, NodeOrderFor};
+use super::status_answers;
+use super::upstream_answers::{self, NODES_SHOWN_MAX, NodeOrderFor};
 use crate::control::process::clock;
-use crate::control::state::certificates::certificates_json;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
-use crate::control::state::status::{ActiveGeneration, ProcessStatus, TakenReload};
-use crate::health::NodeStates;
-use crate::identity::verify::explain::hex;
+use crate::control::state::route_question::{self, RouteQuestion};
+use crate::control::state::status::{ProcessStatus, TakenReload};
 use crate::limits::LimitCount;
-use crate::report::meters::AuthorityUse;
-use crate::report::{Counter, CounterSums, EventSums};
-use crate::setup::CoreLink;
-use crate::tls::authority_index::AuthorityName;
-use crate::tls::load::loaded_crl::LoadedCrl;
 
-/// The longest line that a command may be.
-const COMMAND_BYTES_MAX: usize = 4 * 1024;
+/// The longest line that a command may be; one may hold a chain of certificates.
+const COMMAND_BYTES_MAX: usize = 96 * 1024;
 /// How long a client waits for a reload.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
 /// How many warnings one answer lists at most.
 const WARNINGS_MAX: usize = 1_000;
-/// How many clients one answer lists at most.
-const CLIENTS_MAX: usize = 1_000;
 /// How many circuit breakers one answer lists at most.
 const BREAKERS_MAX: usize = 1_000;
 /// Likewise of limits of requests.
 const LIMITS_MAX: usize = 1_000;
-/// How many nodes that fail the status lists at most.
-const FAILING_NODES_MAX: usize = 100;
-
 /// A command, as it is on the wire.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(
@@ -52,9 +42,9 @@ const FAILING_NODES_MAX: usize = 100;
 pub(crate) enum AdminCommand {
     /// Tell what is in force and what the process does.
     Status,
-    /// List the clients whose certificates expire soonest.
+    /// List the clients whose certificates expire soonest, and those that will lose `clientAuth`.
     Clients {
-        /// How many of them.
+        /// How many of each.
         soonest: usize,
     },
     /// List the certificates and revocation lists in use.
@@ -68,6 +58,15 @@ pub(crate) enum AdminCommand {
     Events {
         /// First, so many of the last ones.
         last: usize,
+    },
+    /// Tell which route a request would take, and why.
+    Routes {
+        /// As in a request line.
+        method: String,
+        /// `https://host/path`.
+        url: String,
+        /// The certificates that the client shows, as DER in base64, the leaf first.
+        chain: Vec<String>,
     },
     /// List the circuit breakers of routes.
     Breakers,
@@ -118,12 +117,16 @@ impl AdminProtocol {
     /// `None` if everything has been said.
     fn answer(&self, line: &[u8], connection: &mut EndpointConnection) -> Option<Value> {
         Some(match serde_json::from_slice(line) {
-            Ok(AdminCommand::Status) => self.status(),
-            Ok(AdminCommand::Clients { soonest }) => self.clients(soonest),
-            Ok(AdminCommand::Certs) => self.certs(),
+            Ok(AdminCommand::Status) => status_answers::status(&self.status),
+            Ok(AdminCommand::Clients { soonest }) => client_answers::clients(&self.status, soonest),
+            Ok(AdminCommand::Certs) => status_answers::certs(&self.status),
             Ok(AdminCommand::Upstreams { upstream }) => {
-                let answer = upstream_answers::upstreams(&self.status, upstream.as_deref());
+                let answer =
+                    upstream_answers::upstreams(&self.status, upstream.as_deref(), NODES_SHOWN_MAX);
                 answer.unwrap_or_else(refuse)
+            }
+            Ok(AdminCommand::Routes { method, url, chain }) => {
+                self.route(&method, &url, &chain).unwrap_or_else(refuse)
             }
             Ok(AdminCommand::Breakers) => breakers_json(&self.status),
             Ok(AdminCommand::Limits) => limits_json(&self.status),
@@ -145,83 +148,12 @@ impl AdminProtocol {
         })
     }
 
-    fn status(&self) -> Value {
-        let status = &self.status;
-        let counters = CounterSums::sum(status.links.iter().map(|link| &link.counters));
-        let current = status.current();
-        let reloads = status.reloads();
-        let [rented, budget] =
-            EventSums::of(status.links.iter().map(|link| &link.events)).buffer_bytes;
-        json!({
-            "ok": true,
-            "version": env!("CARGO_PKG_VERSION"),
-            "pid": std::process::id(),
-            "uptime_seconds": status.started.elapsed().as_secs(),
-            "started": status.started_unix,
-            "config": current.as_ref().map(|active| active.generation.config.file.display().to_string()),
-            "generation": current.as_ref().map(|current| current.generation.number),
-            "driver": status.drivers(),
-            "phase": status.links.first().map(|link| format!("{:?}", link.phase.get()).to_lowercase()),
-            "connections": status.links.iter().map(|link| link.connections()).sum::<u64>(),
-            "requests": counters.requests(),
-            "handshakes": {
-                "full": counters.get(Counter::HandshakesFull),
-                "resumed": counters.get(Counter::HandshakesResumed),
-                "failed": counters.get(Counter::HandshakesFailed),
-            },
-            "panics": counters.get(Counter::Panics),
-            "buffers": {
-                "rented_bytes": rented,
-                "budget_bytes": budget,
-                "stalled_ended": counters.get(Counter::Stalled),
-            },
-            "reloads": {
-                "taken": reloads.taken,
-                "refused": reloads.refused,
-                "last_at": reloads.last_at,
-                "last_ok": !matches!(reloads.last, Some(Err(_))),
-            },
-            "failing_nodes": failing_json(&status.node_states()),
-            "cores": status.links.iter().map(|link| core_json(link)).collect::<Vec<_>>(),
-            "listeners": current.as_ref().map(listeners_json),
-            "servers": current.as_ref().map(|active| servers_json(&active.generation.config)),
-        })
-    }
-
-    fn clients(&self, soonest: usize) -> Value {
-        let now = clock::unix_seconds();
-        let clients = self.status.clients();
-        let known = clients.len();
-        let shown = clients.into_iter().take(soonest.min(CLIENTS_MAX)).map(|client| {
-            json!({
-                "subject": client.subject,
-                "sha256": hex(&client.sha256),
-                "server_name": client.server_name,
-                "not_after": client.not_after,
-                "days_left": client.not_after.saturating_sub(now).div_euclid(86_400),
-                "last_seen": client.last_seen,
-            })
-        });
-        json!({ "ok": true, "now": now, "known": known, "clients": shown.collect::<Vec<_>>() })
-    }
-
-    fn certs(&self) -> Value {
-        let now = clock::unix_seconds();
-        let current = self.status.current();
-        let entries = current.as_ref().map(|current| &*current.certificates).unwrap_or_default();
-        let crls = current.as_ref().map(|current| &*current.generation.tls.crls);
-        let crls: Vec<Value> =
-            crls.unwrap_or_default().iter().map(|list| crl_json(list, now)).collect();
-        let authorities = self.status.totals().authorities;
-        let uses: Vec<Value> =
-            authorities.iter().map(|(name, usage)| authority_json(name, *usage)).collect();
-        json!({
-            "ok": true,
-            "now": now,
-            "certificates": certificates_json(entries, now),
-            "crls": crls,
-            "client_cas": uses,
-        })
+    fn route(&self, method: &str, url: &str, chain: &[String]) -> Result<Value, &'static str> {
+        let active = self.status.current().ok_or("there is no configuration in force yet")?;
+        let chain: Result<Vec<Vec<u8>>, _> =
+            chain.iter().map(|one| BASE64.decode(one.as_bytes())).collect();
+        let chain = chain.map_err(|_| "a certificate is not base64")?;
+        route_question::answer(&active.generation, RouteQuestion { method, url, chain: &chain })
     }
 
     fn reload(&self, wait: bool, connection: &EndpointConnection) -> Value {
@@ -242,22 +174,6 @@ impl AdminProtocol {
             None => refuse("the reload has not come to an end within a minute"),
         }
     }
-}
-
-/// The upstream nodes that fail, as many as are read at a glance.
-fn failing_json(states: &NodeStates) -> Vec<Value> {
-    let now = clock::unix_seconds().unsigned_abs();
-    let failing =
-        states.nodes().iter().filter_map(|node| Some((node, node.state.log.failing(now)?)));
-    let shown = failing.take(FAILING_NODES_MAX).map(|(node, failures)| {
-        json!({
-            "upstream": node.upstream,
-            "node": node.node,
-            "seconds": failures.seconds,
-            "failed": failures.tries,
-        })
-    });
-    shown.collect()
 }
 
 /// The circuit breakers of the routes in force.
@@ -310,52 +226,6 @@ fn warnings_json(mut warnings: Vec<String>) -> Vec<String> {
         warnings.push(format!("and {more} more, which are in the error log"));
     }
     warnings
-}
-
-fn core_json(link: &CoreLink) -> Value {
-    json!({
-        "core": link.core,
-        "generation": link.seen_generation(),
-        "connections": link.connections(),
-        "requests": link.counters.snapshot().requests(),
-    })
-}
-
-fn listeners_json(active: &ActiveGeneration) -> Vec<Value> {
-    let listens = active.generation.config.listens.iter().zip(&active.bound);
-    listens
-        .map(|(listen, bound)| json!({ "address": bound.to_string(), "tls": listen.tls }))
-        .collect()
-}
-
-fn servers_json(config: &Config) -> Vec<Value> {
-    let servers = config.servers.iter().map(|server| {
-        let names: Vec<String> = server.snis.iter().map(ToString::to_string).collect();
-        json!({ "id": server.id, "names": names })
-    });
-    servers.collect()
-}
-
-fn crl_json(list: &LoadedCrl, now: i64) -> Value {
-    json!({
-        "key": list.keys.to_string(),
-        "keys": list.keys.count(),
-        "source": list.sources.to_string(),
-        "issuer": list.issuer,
-        "this_update": list.this_update,
-        "next_update": list.next_update,
-        "days_left": list.next_update.map(|next| next.saturating_sub(now).div_euclid(86_400)),
-        "revoked": list.count,
-    })
-}
-
-fn authority_json(name: &AuthorityName, usage: AuthorityUse) -> Value {
-    json!({
-        "subject": &*name.subject,
-        "serial": &*name.serial,
-        "uses": usage.count,
-        "last_used": usage.last_used,
-    })
 }
 
 fn refuse(error: &str) -> Value {

@@ -87,7 +87,7 @@ fn push_line(lines: &mut String, value: &Value) {
     lines.push('\n');
 }
 
-fn event_json(event: &NumberedEvent) -> Value {
+pub(super) fn event_json(event: &NumberedEvent) -> Value {
     let NumberedEvent { number, event, .. } = event;
     let (at, upstream) = (event.unix_seconds, &event.upstream);
     match &event.what {

@@ -1,6 +1,6 @@
 //! The metrics endpoint: HTTP/1.1 with one request per connection.
 //!
-//! In: GET or HEAD of the path of the metrics, `/livez` or `/readyz`. Out: text. A browser that a web page has
+//! In: GET or HEAD of the path of the metrics, the status page, `/livez` or `/readyz`. Out: text. A browser that a web page has
 //! sent here (DNS rebinding) names that page's host, so the metrics are served under configured names,
 //! `localhost` and addresses only. The two answers about health hold nothing that would be worth it, and
 //! load balancers ask under many names or none: they are served to anybody.
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use ferrule_config::model::Metrics;
 
 use super::connection::EndpointConnection;
+use super::http_answer::{HttpAnswer, PLAIN_TEXT};
+use super::status_page::{PageAnswer, StatusPage};
 use crate::control::metrics::catalogue;
 use crate::control::metrics::families::{self, ExpositionFormat};
 use crate::control::process::clock;
@@ -24,7 +26,6 @@ use crate::wire::head::{HeadScan, Method, RequestHead, parse_request};
 use crate::wire::limits::HeadLimits;
 use crate::wire::target::parse_authority;
 use crate::wire::view::{FieldView, RequestView};
-use crate::wire::write;
 
 /// The limits for a request head; that of a scraper is far smaller.
 const LIMITS: HeadLimits = HeadLimits { head_bytes_max: 8 * 1024, fields_max: 64 };
@@ -42,6 +43,7 @@ const READYZ: &[u8] = b"/readyz";
 pub(crate) struct MetricsEndpoint {
     status: Arc<ProcessStatus>,
     commands: Arc<CommandQueue>,
+    page: StatusPage,
     /// One for each format. Locked while one is made: whoever asks meanwhile waits, and gets the same.
     rendered: Mutex<[Option<RenderedMetrics>; 2]>,
 }
@@ -53,38 +55,31 @@ struct RenderedMetrics {
     text: Arc<str>,
 }
 
-/// The media type of everything but the metrics.
-const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
-
-/// A response to a scraper.
-struct MetricsResponse {
-    status: u16,
-    media_type: &'static str,
-    body: Arc<str>,
-    head_only: bool,
-}
-
 impl MetricsEndpoint {
     /// Shows the metrics of this status, and whether these commands stop the process.
     pub(crate) fn new(status: Arc<ProcessStatus>, commands: Arc<CommandQueue>) -> Self {
-        Self { status, commands, rendered: Mutex::default() }
+        let page = StatusPage::new(Arc::clone(&status));
+        Self { status, commands, page, rendered: Mutex::default() }
     }
 
     /// Reads one request and answers it.
     pub(crate) fn serve(&self, connection: &mut EndpointConnection) {
         let Some(buf) = read_head(connection) else { return };
         let mut head = RequestHead::default();
-        let mut response = match parse_request(&buf, buf.len(), LIMITS, &mut head) {
+        let answer = match parse_request(&buf, buf.len(), LIMITS, &mut head) {
             Ok(()) => self.respond(head.method, head.view(&buf)),
-            Err(error) => text_response(error.status(), error.word()),
+            Err(error) => HttpAnswer::words(error.status(), error.word()).into(),
         };
-        response.head_only = head.method == Method::Head;
-        response.send(connection);
+        let head_only = head.method == Method::Head;
+        match answer {
+            PageAnswer::Whole(answer) => HttpAnswer { head_only, ..answer }.send(connection),
+            PageAnswer::Stream(reader) => StatusPage::stream(&reader, head_only, connection),
+        }
     }
 
-    fn respond(&self, method: Method, request: RequestView<'_>) -> MetricsResponse {
+    fn respond(&self, method: Method, request: RequestView<'_>) -> PageAnswer {
         if method != Method::Head && method != Method::Get {
-            return text_response(405, "only GET and HEAD");
+            return HttpAnswer::words(405, "only GET and HEAD").into();
         }
         let target = request.target();
         let end = memchr::memchr(b'?', target).unwrap_or(target.len());
@@ -92,23 +87,31 @@ impl MetricsEndpoint {
         let verbose = query.get(1..).unwrap_or_default().split(|byte| *byte == b'&');
         let verbose = verbose.into_iter().any(|part| part == b"verbose" || part == b"verbose=true");
         if path == LIVEZ {
-            return health_response(&health::liveness(&self.status, clock::monotonic()), verbose);
+            let checks = health::liveness(&self.status, clock::monotonic());
+            return health_answer(&checks, verbose).into();
         }
         if path == READYZ {
             let is_stopping = self.commands.is_stopping();
-            return health_response(&health::readiness(&self.status, is_stopping), verbose);
+            return health_answer(&health::readiness(&self.status, is_stopping), verbose).into();
         }
         let settings = self.status.current().and_then(|now| now.generation.config.metrics.clone());
         let Some(settings) = settings else {
-            return text_response(503, "there is no configuration in force yet");
+            return HttpAnswer::words(503, "there is no configuration in force yet").into();
         };
         let mut hosts = request.fields().all(Known::Host);
         let host = hosts.next().map(FieldView::value);
         if hosts.next().is_some() || !host.is_some_and(|host| is_host_allowed(host, &settings)) {
-            return text_response(403, "this Host may not ask; see `hosts` in [metrics]");
+            return HttpAnswer::words(403, "this Host may not ask; see `hosts` in [metrics]")
+                .into();
+        }
+        if let Some(at) = &settings.status_path
+            && let Some(below) = path.strip_prefix(at.as_bytes())
+            && let Ok(below) = std::str::from_utf8(below)
+        {
+            return self.page.answer(at, below, query.get(1..).unwrap_or_default());
         }
         if path != settings.path.as_bytes() {
-            return text_response(404, "there is nothing here");
+            return HttpAnswer::words(404, "there is nothing here").into();
         }
         let wants_open = request
             .fields()
@@ -119,7 +122,7 @@ impl MetricsEndpoint {
         } else {
             (ExpositionFormat::Plain, families::PLAIN)
         };
-        MetricsResponse { status: 200, media_type, body: self.text(format), head_only: false }
+        HttpAnswer::new(200, media_type, self.text(format)).into()
     }
 
     /// The metrics as text; rendered now, unless they were a moment ago.
@@ -141,7 +144,7 @@ impl MetricsEndpoint {
 }
 
 /// The checks in the words of Kubernetes: `ok` alone, or a line for each.
-fn health_response(checks: &[HealthCheck], verbose: bool) -> MetricsResponse {
+fn health_answer(checks: &[HealthCheck], verbose: bool) -> HttpAnswer {
     let is_healthy = checks.iter().all(|check| check.trouble.is_none());
     let mut body = String::new();
     if verbose || !is_healthy {
@@ -157,16 +160,7 @@ fn health_response(checks: &[HealthCheck], verbose: bool) -> MetricsResponse {
         body.push_str("ok");
     }
     let status = if is_healthy { 200 } else { 503 };
-    MetricsResponse { status, media_type: PLAIN_TEXT, body: body.into(), head_only: false }
-}
-
-fn text_response(status: u16, words: &str) -> MetricsResponse {
-    MetricsResponse {
-        status,
-        media_type: PLAIN_TEXT,
-        body: format!("{words}\n").into(),
-        head_only: false,
-    }
+    HttpAnswer::new(status, PLAIN_TEXT, body.into())
 }
 
 /// Reads a whole request head; `None` if it does not come in time or is refused.
@@ -184,7 +178,7 @@ fn read_head(connection: &mut EndpointConnection) -> Option<Vec<u8>> {
             }
             Ok(None) => {}
             Err(error) => {
-                text_response(error.status(), error.word()).send(connection);
+                HttpAnswer::words(error.status(), error.word()).send(connection);
                 return None;
             }
         }
@@ -204,29 +198,6 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
     memchr::memmem::find(&text.to_ascii_lowercase(), word).is_some()
 }
 
-impl MetricsResponse {
-    /// Sends it. The body is not copied: it may be large, and several may ask for it.
-    fn send(&self, connection: &mut EndpointConnection) {
-        let mut out = Vec::with_capacity(256);
-        write::status_line(self.status, &mut out);
-        write::field(b"Content-Type", self.media_type.as_bytes(), &mut out);
-        write::content_length(self.body.len() as u64, &mut out);
-        if self.status == 405 {
-            write::field(b"Allow", b"GET, HEAD", &mut out);
-        }
-        write::field(b"Cache-Control", b"no-store", &mut out);
-        write::field(b"X-Content-Type-Options", b"nosniff", &mut out);
-        out.extend_from_slice(write::CONNECTION_CLOSE);
-        out.extend_from_slice(write::CRLF);
-        let mut sent = connection.write_all(&out);
-        if sent.is_ok() && !self.head_only {
-            sent = connection.write_all(self.body.as_bytes());
-        }
-        // A client that has left does not need its response.
-        drop(sent);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +208,7 @@ mod tests {
             place: ferrule_config::Place::default(),
             listen: "127.0.0.1:9091".parse().unwrap(),
             path: "/metrics".to_owned(),
+            status_path: None,
             hosts: vec!["gw.internal".to_owned()],
         };
         for host in [

@@ -2,9 +2,13 @@
 //! admin socket (JSON lines).
 
 pub(crate) mod admin_protocol;
+mod client_answers;
 mod connection;
 mod event_stream;
+mod http_answer;
 mod listener;
 mod metrics_endpoint;
 pub(crate) mod open_endpoints;
+mod status_answers;
+mod status_page;
 pub(crate) mod upstream_answers;

@@ -11,6 +11,7 @@ use crate::control::names::LookUpKey;
 use crate::control::process::clock;
 use crate::control::state::node_totals::NodeLabels;
 use crate::control::state::status::ProcessStatus;
+use crate::exchange::refusal::Refusal;
 use crate::health::announce::announce;
 use crate::health::{Admin, AdminOrder, Moment, NamedNode, NodeStates, UpstreamView};
 use crate::plan::UpstreamPlan;
@@ -19,7 +20,7 @@ use crate::report::node_meters::TIME_BUCKETS;
 use crate::report::{NodeCounter, NodeSums};
 
 /// How many nodes one answer lists at most.
-const NODES_SHOWN_MAX: usize = 10_000;
+pub(super) const NODES_SHOWN_MAX: usize = 10_000;
 /// How many of the last changes one answer lists at most.
 const CHANGES_SHOWN_MAX: usize = 50;
 /// How many addresses of one node's name an answer lists at most.
@@ -48,13 +49,17 @@ pub(crate) struct NodeOrderFor {
     pub(crate) until_reload: bool,
 }
 
-/// Every upstream with its nodes, or one of them; and what has changed last.
-pub(super) fn upstreams(status: &ProcessStatus, only: Option<&str>) -> Result<Value, &'static str> {
+/// Every upstream with its nodes (so many at most), or one of them; and what has changed last.
+pub(super) fn upstreams(
+    status: &ProcessStatus,
+    only: Option<&str>,
+    nodes_max: usize,
+) -> Result<Value, &'static str> {
     let (states, totals) = (status.node_states(), status.totals().nodes);
     let (now, current) = (clock::monotonic(), status.current());
     let now_ms = states.now_ms(now);
     let plans = current.as_ref().map(|current| current.generation.plan.upstreams());
-    let mut room = NODES_SHOWN_MAX;
+    let mut room = nodes_max;
     let mut shown = Vec::new();
     let wanted = states.upstreams().filter(|(_, name, _)| only.is_none_or(|only| only == *name));
     for (id, name, nodes) in wanted {
@@ -148,6 +153,7 @@ fn node_json(
         "state": found.state,
         "asked_in_panic": view.is_panic() && !matches!(found.state, "draining" | "disabled"),
         "why": found.why,
+        "check_reason": node.state.health.check_reason(),
         "since": found.since,
         "asked_again_in_ms": found.until_ms.map(|until| until.saturating_sub(now_ms)),
         "ejections": found.ejections,
@@ -158,6 +164,9 @@ fn node_json(
     if let (Some(sums), Some(value)) = (sums, value.as_object_mut()) {
         value.insert("tries".to_owned(), json!(sums.results.iter().sum::<u64>()));
         value.insert("failures".to_owned(), json!(sums.faults.iter().sum::<u64>()));
+        let faults = Refusal::words().zip(&sums.faults).filter(|(_, count)| **count > 0);
+        let faults = faults.map(|(word, count)| (word.to_owned(), json!(count)));
+        value.insert("faults".to_owned(), faults.collect::<serde_json::Map<_, _>>().into());
         value.insert("connects".to_owned(), json!(sums.get(NodeCounter::Connects)));
         value.insert("idle_connections".to_owned(), json!(sums.connections.idle));
         value.insert("p50_ms".to_owned(), json!(quantile_ms(&sums.header, 50)));

@@ -10,7 +10,7 @@ use crate::exchange::refusal::Refusal;
 use crate::identity::VerifyFailure;
 use crate::report::events::{self, COMPLETED_HANDSHAKES};
 use crate::report::histogram::MICROS;
-use crate::report::{EventSums, HandshakeFault};
+use crate::report::{EventSums, Finding, HandshakeFault};
 
 /// What happened, counted by kind.
 pub(super) fn events(sums: &EventSums) -> Vec<Family> {
@@ -64,6 +64,15 @@ pub(super) fn events(sums: &EventSums) -> Vec<Family> {
              words for the failure.",
         )
         .with_label("verdict", words(events::verdict_words(), &sums.verdicts)),
+        Family::counter(
+            "ferrule_client_auth_findings",
+            "Handshakes of clients whose certificate lacks clientAuth (let in all the same, or refused for that \
+             alone), or whose issuer is known to stop issuing it (docs/client-auth-eku.md).",
+        )
+        .with_label("finding", words(
+            Finding::VARIANTS.iter().copied().map(Finding::word),
+            &sums.findings,
+        )),
         Family::counter(
             "ferrule_refusals",
             "Requests that were answered by the gateway itself, by reason.",

@@ -1,9 +1,11 @@
 //! State that the control threads share: the status of the process, and the pending commands.
 
 pub(crate) mod certificates;
+pub(crate) mod client_outlook;
 pub mod commands;
 pub(crate) mod health;
 pub mod name_status;
 pub(crate) mod node_totals;
+pub(crate) mod route_question;
 pub(crate) mod status;
 pub(crate) mod totals;

@@ -2,7 +2,7 @@
 //!
 //! The loader writes it; the metrics endpoint and the admin socket read it. No data core uses it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,6 +22,12 @@ use crate::setup::{CoreLink, Generation, RefusedFiles};
 const CLIENTS_PATIENCE: Duration = Duration::from_secs(1);
 /// How often control checks whether they have.
 const CLIENTS_CHECK_EVERY: Duration = Duration::from_millis(5);
+
+/// Reloads whose results are kept.
+const RELOADS_KEPT: usize = 32;
+/// Reasons against one of them that are kept, and characters of each.
+const REASONS_MAX: usize = 8;
+const REASON_CHARS_MAX: usize = 400;
 
 /// How often a wait for a reload checks whether the client that waits is still connected.
 const WAITER_CHECK_EVERY: Duration = Duration::from_millis(50);
@@ -80,6 +86,25 @@ pub(crate) struct Reloads {
     pub(crate) last_at: i64,
     /// The result of the last one.
     pub(crate) last: Option<ReloadResult>,
+    /// The last few, the newest last.
+    pub(crate) history: VecDeque<ReloadRecord>,
+}
+
+/// A reload that has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct ReloadRecord {
+    /// When, in Unix seconds.
+    pub(crate) at: i64,
+    /// The number of the generation in force since, or the first few reasons against it, cut if they are long.
+    pub(crate) result: ReloadResult,
+}
+
+impl ReloadRecord {
+    fn of(at: i64, result: &ReloadResult) -> Self {
+        let cut = |reason: &String| reason.chars().take(REASON_CHARS_MAX).collect();
+        let reasons = |reasons: &Vec<String>| reasons.iter().take(REASONS_MAX).map(cut).collect();
+        Self { at, result: result.as_ref().copied().map_err(reasons) }
+    }
 }
 
 /// The clients that one core has posted, and how far its mailbox was read.
@@ -189,6 +214,10 @@ impl ProcessStatus {
             Err(_) => reloads.refused += 1,
         }
         reloads.last_at = clock::unix_seconds();
+        if reloads.history.len() >= RELOADS_KEPT {
+            reloads.history.pop_front();
+        }
+        reloads.history.push_back(ReloadRecord::of(reloads.last_at, &result));
         reloads.last = Some(result);
     }
 
@@ -324,7 +353,7 @@ impl ProcessStatus {
     }
 
     /// The clients seen in the last 24 hours, the soonest to expire first.
-    pub(crate) fn clients(&self) -> Vec<expiry_tracker::ExpiringClient> {
+    pub(crate) fn clients(&self) -> ExpiringClients {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         for link in &self.links {
             link.request_clients();
@@ -345,7 +374,7 @@ impl ProcessStatus {
                 std::thread::park_timeout(CLIENTS_CHECK_EVERY);
             }
         }
-        expiry_tracker::merge(clients.iter().map(|core| core.list.0.as_slice()))
+        expiry_tracker::merge(clients.iter().map(|core| &*core.list))
     }
 }
 
@@ -385,19 +414,21 @@ mod tests {
             subject: "CN=a".to_owned(),
             server_name: "a.test".to_owned(),
             last_seen: 1,
+            issuer: None,
         };
+        let answer = ExpiringClients { verified: vec![client], ..ExpiringClients::default() };
         let core = Arc::clone(&links[0]);
         let answerer = std::thread::spawn(move || {
             let mut seen = 0;
             while !core.clients_requested(&mut seen) {
                 std::thread::yield_now();
             }
-            core.clients.post(Arc::new(ExpiringClients(vec![client])));
+            core.clients.post(Arc::new(answer));
         });
         // The other core never answers.
         let clients = ProcessStatus::new(links).clients();
         answerer.join().unwrap();
-        assert_eq!(clients.len(), 1);
+        assert_eq!(clients.verified.len(), 1);
     }
 
     #[test]

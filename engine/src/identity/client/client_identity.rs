@@ -4,6 +4,7 @@ use super::access_lists::Access;
 use super::client_values::ClientValues;
 use super::identity_plan::IdentityPlan;
 use super::leaf_view::LeafView;
+use super::prospects::Prospects;
 use crate::identity::digest::sha256;
 use crate::identity::failure::VerifyFailure;
 use crate::identity::verify::verdict::{Verdict, Verification};
@@ -40,6 +41,8 @@ pub struct ClientIdentity {
     /// Its verdict is not what its policy would say now, but an earlier one, kept for requests to this
     /// server name alone (`on_revoke = "keep"`): whoever trusts others must not be told of it.
     pub kept: Option<KeptFor>,
+    /// What is known of its next certificate; decides nothing.
+    pub prospects: Prospects,
     /// SHA-256 of the leaf's DER; zeros without a certificate.
     pub leaf_sha256: [u8; 32],
     /// What was presented, as DER, the leaf first: to be judged again by another policy.
@@ -91,6 +94,7 @@ impl ClientIdentity {
             skew: 0,
             holds: verification.holds,
             kept: None,
+            prospects: view.as_ref().map(|view| view.prospects).unwrap_or_default(),
             leaf_sha256: view.as_ref().map_or_else(|| sha256(leaf_der), |view| view.leaf_sha256),
             chain: chain.iter().map(|der| Box::from(*der)).collect(),
             values: ClientValues::render(view.as_ref(), verdict, wanted),
@@ -110,6 +114,7 @@ impl ClientIdentity {
             skew: 0,
             holds: TimeRange::ALWAYS,
             kept: None,
+            prospects: Prospects::default(),
             leaf_sha256: [0; 32],
             chain: Box::default(),
             values: ClientValues::render(None, Verdict::None, wanted),

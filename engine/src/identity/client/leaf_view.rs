@@ -1,5 +1,6 @@
 //! What of a client's chain is shown in variables and held against access lists.
 
+use super::prospects::Prospects;
 use crate::identity::digest::sha256;
 use crate::identity::x509::certificate::Certificate;
 use crate::identity::x509::general_name::GeneralName;
@@ -15,6 +16,8 @@ pub(crate) struct LeafView<'a> {
     pub(crate) is_whole: bool,
     /// Its alternative names; none if it could not be read to the end.
     pub(crate) alt_names: Vec<GeneralName<'a>>,
+    /// What is known of its successor.
+    pub(crate) prospects: Prospects,
     /// The verified issuers that the client has sent, each the issuer of the certificate before it.
     pub(crate) issuers: &'a [&'a [u8]],
     /// SHA-256 of the leaf.
@@ -36,6 +39,7 @@ impl<'a> LeafView<'a> {
         Some(Self {
             leaf,
             is_whole,
+            prospects: certificate.as_ref().map(Prospects::of).unwrap_or_default(),
             alt_names: certificate.and_then(|leaf| leaf.extensions.alt_names).unwrap_or_default(),
             issuers,
             leaf_sha256: sha256(leaf_der),

@@ -12,4 +12,5 @@ pub mod forwarded;
 pub mod identity_cache;
 pub mod identity_plan;
 pub(crate) mod leaf_view;
+pub mod prospects;
 pub(crate) mod render;

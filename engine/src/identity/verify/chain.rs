@@ -11,6 +11,7 @@ use super::anchors::Anchors;
 use super::client_policy::ClientPolicy;
 use super::path::{self, IssuerSources, Path};
 use super::path_search::PathSearch;
+use super::purpose::Purpose;
 use super::rules::VerificationRules;
 use super::signature_budget::SignatureBudget;
 use super::verdict::{Verdict, Verification};
@@ -49,7 +50,14 @@ pub fn verify_client(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> Verdic
     verify_client_now(chain, policy, now).verdict
 }
 
-/// The same, calling `trace` for every path that is tried.
+/// Is a client that was refused for its purpose good but for that (`client.eku = "any"`)?
+#[must_use]
+pub fn lacks_purpose_alone(chain: &[&[u8]], policy: &ClientPolicy, now: i64) -> bool {
+    let rules = VerificationRules { purpose: Purpose::AnyClient, ..policy.rules(now) };
+    policy.anchors().verify(chain, rules).is_ok()
+}
+
+/// As [`verify_client`], calling `trace` for every path that is tried.
 #[must_use]
 pub fn verify_client_traced(
     chain: &[&[u8]],

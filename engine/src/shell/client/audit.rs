@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 use super::connection::Client;
 use super::handshake_error::{HandshakeCause, HandshakeError};
 use crate::exchange::refusal::Refusal;
+use crate::identity::verify::chain::lacks_purpose_alone;
 use crate::identity::verify::explain::{ChainDiagnosis, subject};
-use crate::identity::{ClientPolicy, Verdict};
+use crate::identity::{ClientIdentity, ClientPolicy, IdentityPlan, Verdict, VerifyFailure};
 use crate::plan::ServerId;
-use crate::report::expiry_tracker::VerifiedClient;
+use crate::report::expiry_tracker::SeenClient;
 use crate::report::{CompletedHandshake, HandshakeFault};
 use crate::shell::transport::tls::Session;
 
@@ -23,20 +24,57 @@ pub(crate) fn record_handshake(client: &Client, server: ServerId, resumed: bool)
     let tls13 = session.protocol == "TLSv1.3";
     let group = KeyExchangeGroup::ALL.iter().copied().find(|group| group.name() == session.curve);
     core.events().handshake_done(CompletedHandshake { tls13, resumed, group }, identity.verdict);
-    if identity.verdict != Verdict::Success {
+    let (not_after, now) = (identity.not_after, core.clock.unix_seconds());
+    let (sha256, prospects) = (&identity.leaf_sha256, identity.prospects);
+    let server_name = &*session.server_name;
+    let seen = SeenClient { not_after, sha256, server_name, now, prospects };
+    match identity.verdict {
+        Verdict::Success => {
+            client.live.meters.verified(server, identity.anchor, not_after, now);
+            let leaf = || identity.chain.first().and_then(|leaf| subject(leaf));
+            let found =
+                core.expiry_tracker.borrow_mut().record(seen, || leaf().unwrap_or_default());
+            found.into_iter().for_each(|finding| core.events().found(finding));
+        }
+        Verdict::Failed(VerifyFailure::Purpose) => {
+            let chain: Vec<&[u8]> = identity.chain.iter().map(AsRef::as_ref).collect();
+            record_refused(client, server, &chain, seen);
+        }
+        Verdict::None | Verdict::Failed(_) => {}
+    }
+}
+
+/// Notes a client that was refused for the purpose of its certificate, if that is all that is wrong with it.
+fn record_refused(client: &Client, server: ServerId, chain: &[&[u8]], seen: SeenClient<'_>) {
+    let core = &client.core;
+    if !seen.prospects.lacks_client_auth {
         return;
     }
-    let (not_after, now) = (identity.not_after, core.clock.unix_seconds());
-    client.live.meters.verified(server, identity.anchor, not_after, now);
-    let seen = VerifiedClient {
-        not_after,
-        sha256: &identity.leaf_sha256,
-        server_name: &session.server_name,
-        now,
-    };
-    core.expiry_tracker.borrow_mut().record(seen, || {
-        with_chain(client, |chain| chain.first().and_then(|leaf| subject(leaf)).unwrap_or_default())
+    let settings = client.live.generation.tls.servers.get(server.0 as usize);
+    let Some(policy) = settings.and_then(|settings| settings.policy.as_deref()) else { return };
+    let found = core.expiry_tracker.borrow_mut().record_refused(seen, || {
+        let good = lacks_purpose_alone(chain, policy, seen.now);
+        good.then(|| chain.first().and_then(|leaf| subject(leaf)).unwrap_or_default())
     });
+    found.into_iter().for_each(|finding| core.events().found(finding));
+}
+
+/// The same in a handshake that fails for it.
+fn record_failed(client: &Client, chain: &[&[u8]], server_name: &str) {
+    let Some(server) = client.server else { return };
+    let identity = ClientIdentity::of(
+        chain,
+        Verdict::Failed(VerifyFailure::Purpose),
+        &IdentityPlan::default(),
+    );
+    let seen = SeenClient {
+        not_after: identity.not_after,
+        sha256: &identity.leaf_sha256,
+        server_name,
+        now: client.core.clock.unix_seconds(),
+        prospects: identity.prospects,
+    };
+    record_refused(client, server, chain, seen);
 }
 
 /// Counts and logs a handshake that failed.
@@ -44,6 +82,9 @@ pub(crate) fn log_handshake_failure(client: &Client, error: &HandshakeError) {
     let core = &client.core;
     let fault = error.fault();
     core.events().handshake_failed(fault);
+    if let HandshakeCause::Certificate { failure: VerifyFailure::Purpose, chain } = &error.cause {
+        record_failed(client, &as_slices(chain), error.server_name.as_deref().unwrap_or_default());
+    }
     if !client.live.generation.config.log.handshake_failures {
         return;
     }
