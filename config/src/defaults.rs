@@ -11,7 +11,11 @@ pub(crate) const MAX_CONNECTIONS: i64 = 100_000;
 pub(crate) const RESOLVER_MIN_TTL: Duration = Duration::from_secs(1);
 /// A change is seen after this time, though the record promised to stay for a day.
 pub(crate) const RESOLVER_MAX_TTL: Duration = Duration::from_secs(300);
+/// Nobody waits unless it is asked for.
+pub(crate) const SHUTDOWN_DELAY: Duration = Duration::ZERO;
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+/// A large configuration takes a second or two to load, a slow machine some more; one that hangs is not waited for.
+pub(crate) const UPGRADE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// nginx's 60 s; a slow head costs one buffer for that long.
 pub(crate) const CLIENT_HEADER_TIMEOUT: Duration = Duration::from_secs(60);

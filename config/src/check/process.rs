@@ -1,6 +1,7 @@
 //! `[runtime]` and `[http]`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use crate::check::context::Check;
 use crate::model::{Expect, Forwarded, HalfClose, Http, IoDriver, Resolving, Router, Runtime};
@@ -26,9 +27,23 @@ impl Check<'_> {
             buffer_memory: raw.size_given("buffer_memory"),
             tls_fast_path: raw.flag("tls_fast_path"),
             watch_files: raw.flag("watch_files"),
+            pid_file: self.pid_file(raw),
+            pid_file_place: raw.at("pid_file"),
+            shutdown_delay: raw.duration("shutdown_delay"),
             shutdown_timeout: raw.duration("shutdown_timeout"),
+            upgrade_timeout: raw.duration("upgrade_timeout"),
             resolver: with_table(raw, "resolver", |raw| self.resolver(raw)),
         })
+    }
+
+    fn pid_file(&mut self, raw: &Raw) -> Option<PathBuf> {
+        let text = raw.text("pid_file")?;
+        if text.text.is_empty() {
+            let help = "the path of a file, as \"/run/ferrule/ferrule.pid\"";
+            self.error(text.place, raw.path("pid_file"), "this is empty", help);
+            return None;
+        }
+        Some(self.path(&text.text))
     }
 
     fn resolver(&mut self, raw: &Raw) -> Resolving {

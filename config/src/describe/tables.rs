@@ -19,7 +19,7 @@ static IO_DRIVER: Words = Words { words: IoDriver::WORDS, refused: &[] };
 pub(super) static RUNTIME: Table = Table {
     name: "runtime",
     doc: "Threads, rings and limits of the process. Changes here need a restart, except those of watch_files, \
-          shutdown_timeout and resolver.",
+          shutdown_delay, shutdown_timeout, upgrade_timeout and resolver.",
     keys: &[
         with(
             "workers",
@@ -71,10 +71,30 @@ pub(super) static RUNTIME: Table = Table {
                  and what was in force stays. This file itself is read again on a reload only \
                  (SIGHUP or `ferrule ctl reload`).",
         ),
+        optional(
+            "pid_file",
+            Kind::Text,
+            "no file",
+            "A file for the number of the process that serves, as nginx's `pid`. It is written when the process is \
+                 ready, replaced by an upgrade, and removed at the end. Its directory must exist.",
+        ),
+        with(
+            "shutdown_delay",
+            Kind::Skew,
+            Fallback::Duration(defaults::SHUTDOWN_DELAY),
+            "How long the process goes on as before after the command to stop, but that `/readyz` answers 503: the \
+                 time that load balancers need to notice. Connections are refused after that.",
+        ),
         duration(
             "shutdown_timeout",
             defaults::SHUTDOWN_TIMEOUT,
             "How long a drain may take before connections are cut.",
+        ),
+        duration(
+            "upgrade_timeout",
+            defaults::UPGRADE_TIMEOUT,
+            "How long the new process of a binary upgrade (SIGUSR2, `ferrule ctl upgrade`) may take until it can \
+                 serve. After that it is killed, and the old one serves on.",
         ),
         optional(
             "resolver",

@@ -112,7 +112,12 @@ impl Config {
         }
         out.line("tls_fast_path", runtime.tls_fast_path);
         out.line("watch_files", runtime.watch_files);
+        if let Some(file) = &runtime.pid_file {
+            out.text_line("pid_file", &file.display().to_string());
+        }
+        out.text_line("shutdown_delay", &duration_text(runtime.shutdown_delay));
         out.text_line("shutdown_timeout", &duration_text(runtime.shutdown_timeout));
+        out.text_line("upgrade_timeout", &duration_text(runtime.upgrade_timeout));
         dump_resolver(&runtime.resolver, out);
         self.dump_log(out);
         if let Some(metrics) = &self.metrics {

@@ -1,9 +1,12 @@
 //! `[runtime]`: threads, rings and limits of the process.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use strum::{IntoStaticStr, VariantArray, VariantNames};
+
+use crate::place::Place;
 
 /// `[runtime]`
 #[derive(Clone, Debug)]
@@ -24,8 +27,16 @@ pub struct Runtime {
     pub tls_fast_path: bool,
     /// Read certificates, keys and what belongs to them again when their files change.
     pub watch_files: bool,
+    /// Where the number of the process is written.
+    pub pid_file: Option<PathBuf>,
+    /// Where that is in the file.
+    pub pid_file_place: Place,
+    /// How long the process still accepts connections after the command to stop.
+    pub shutdown_delay: Duration,
     /// How long a drain may take before connections are cut.
     pub shutdown_timeout: Duration,
+    /// How long the new process of a binary upgrade may take until it can serve.
+    pub upgrade_timeout: Duration,
     /// How the names of upstream nodes are looked up.
     pub resolver: Resolving,
 }

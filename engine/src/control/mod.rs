@@ -21,6 +21,9 @@ pub mod state;
 
 pub mod metrics;
 
+/// A new process of this program takes the place of this one.
+pub(crate) mod upgrade;
+
 pub mod endpoints;
 
 pub mod reload;

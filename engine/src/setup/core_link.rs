@@ -38,6 +38,8 @@ pub struct CoreLink {
     /// The newest generation that this core serves (0: none yet). Stored by the core, with
     /// [`CoreLink::acknowledge`], when its listeners accept and new connections get that generation.
     seen_generation: AtomicU64,
+    /// How far the core has carried out what was posted to it: the number of a handover. Stored by the core.
+    seen_handover: AtomicU64,
     /// Client connections open on this core. Stored by the core.
     connections: AtomicU64,
     /// Moves while the core is alive. Stored by the core once per round of its timer.
@@ -63,6 +65,17 @@ impl CoreLink {
     /// Core: says that it serves this generation from now on.
     pub fn acknowledge(&self, generation: u64) {
         self.seen_generation.store(generation, Ordering::Release);
+    }
+
+    /// Core: says that it listens as the newest handover wants that this cursor has seen.
+    pub fn acknowledge_handover(&self, cursor: &LinkCursor) {
+        self.seen_handover.store(cursor.generation, Ordering::Release);
+    }
+
+    /// Control: does the core listen as the newest handover wants?
+    #[must_use]
+    pub fn has_newest_handover(&self) -> bool {
+        self.seen_handover.load(Ordering::Acquire) == self.generation.posted()
     }
 
     /// Control: which generation does the core serve? 0 until it serves the first one.
@@ -155,5 +168,8 @@ mod tests {
         link.beat();
         assert_eq!((link.seen_generation(), link.connections()), (7, 9));
         assert_ne!(link.heartbeat(), before);
+        assert!(link.has_newest_handover(), "nothing was posted");
+        link.acknowledge_handover(&LinkCursor { generation: 1, ..LinkCursor::default() });
+        assert!(!link.has_newest_handover());
     }
 }

@@ -19,7 +19,8 @@ pub struct Handover {
     /// The configuration, compiled.
     pub generation: Arc<Generation>,
     /// This core's sockets, all of them. One that was there before is the same socket (compare by
-    /// address): it is left alone. One that is missing now has been closed.
+    /// address and slot): it is left alone. One that is missing now has been closed, or belongs to another
+    /// process.
     pub listeners: Vec<OpenListener>,
     /// Addresses of the generation's nodes as far as they are known.
     pub addresses: Arc<Addresses>,
@@ -38,6 +39,8 @@ pub struct Handover {
 pub struct OpenListener {
     /// The address as configured (port 0 stays 0 here; ask the socket).
     pub address: ListenAddress,
+    /// Its place among the sockets of this address.
+    pub slot: usize,
     /// Its index in this generation; may differ from the one before.
     pub listener: ListenerId,
     /// The socket. Control keeps it open over reloads; a core works on a `try_clone` of it.

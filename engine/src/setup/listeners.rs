@@ -31,6 +31,8 @@ pub struct Listeners {
 #[derive(Debug, Default)]
 struct OpenListeners {
     sockets: SocketsByAddress,
+    /// Those of a former process, until this one takes them over.
+    inherited: SocketsByAddress,
     /// There will be no more.
     closed: bool,
 }
@@ -40,6 +42,7 @@ type SocketsByAddress = BTreeMap<ListenAddress, Arc<ListeningSockets>>;
 /// The sockets of the next generation: kept ones and new ones. Dropped unused, it closes the new ones.
 #[derive(Debug)]
 pub struct PreparedListeners {
+    cores: usize,
     /// In the order of the configuration.
     addresses: Vec<ListenAddress>,
     sockets: SocketsByAddress,
@@ -92,6 +95,16 @@ impl Listeners {
         Self { cores, open: Mutex::default() }
     }
 
+    /// Likewise, with sockets of a former process. Nothing that is opened before [`Listeners::commit`] listens
+    /// before [`Listeners::listen`]: the kernel would give it connections that nobody accepts yet.
+    pub(super) fn inheriting(cores: usize, inherited: Vec<ListeningSockets>) -> Self {
+        let inherited = inherited.into_iter().map(|one| (one.address(), Arc::new(one))).collect();
+        let open = OpenListeners { inherited, ..OpenListeners::default() };
+        // It tightens them: sockets may have been bound beside them.
+        drop(LooseHolds::new(open.inherited.values().cloned().collect()));
+        Self { cores, open: Mutex::new(open) }
+    }
+
     fn lock(&self) -> MutexGuard<'_, OpenListeners> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,21 +116,27 @@ impl Listeners {
     pub fn prepare(&self, config: &Config) -> Result<PreparedListeners, Vec<BindError>> {
         let addresses: Vec<ListenAddress> =
             config.listens.iter().map(Listen::listen_address).collect();
-        let mut sockets = self.lock().sockets.clone();
+        let open = self.lock();
+        let deferred = !open.inherited.is_empty();
+        let mut sockets = open.sockets.clone();
+        sockets.extend(open.inherited.clone());
+        drop(open);
         let fresh: BTreeSet<ListenAddress> =
             addresses.iter().copied().filter(|address| !sockets.contains_key(address)).collect();
-        let ports: BTreeSet<u16> = fresh.iter().map(|listen| listen.address.port()).collect();
-        let near = |open: &&Arc<ListeningSockets>| ports.contains(&open.local_address().port());
-        let mut loose = LooseHolds::new(sockets.values().filter(near).cloned().collect());
+        let mut loose = LooseHolds::of_ports(&fresh, &sockets);
         // All holds before the first socket that listens: our own `0.0.0.0:443` must not stand in the way
         // of our own `127.0.0.1:443`.
         let holds = take_holds(&fresh, &sockets)?;
         let mut errors = Vec::new();
         for (address, hold) in holds {
-            match ListeningSockets::open(address, hold, self.cores) {
+            match ListeningSockets::bind(address, hold, self.cores) {
                 Ok(opened) => {
                     let opened = Arc::new(opened);
                     loose.open.push(Arc::clone(&opened));
+                    let listening = if deferred { Ok(()) } else { opened.listen() };
+                    errors.extend(
+                        listening.err().map(|error| BindError::new(address.address, error)),
+                    );
                     sockets.insert(address, opened);
                 }
                 Err(error) => errors.push(BindError::new(address.address, error)),
@@ -127,14 +146,38 @@ impl Listeners {
             return Err(errors);
         }
         sockets.retain(|address, _| addresses.contains(address));
-        Ok(PreparedListeners { addresses, sockets })
+        Ok(PreparedListeners { cores: self.cores, addresses, sockets })
+    }
+
+    /// Listens by what is only bound so far.
+    ///
+    /// # Errors
+    /// Every address where the kernel does not let us.
+    pub fn listen(&self, prepared: &PreparedListeners) -> Result<(), Vec<BindError>> {
+        let mut loose: Vec<_> = self.lock().inherited.values().cloned().collect();
+        loose.extend(prepared.sockets.values().cloned());
+        let _loose = LooseHolds::new(loose);
+        let failed = prepared.sockets.values().filter_map(|sockets| {
+            let error = sockets.listen().err()?;
+            Some(BindError::new(sockets.address().address, error))
+        });
+        let errors: Vec<BindError> = failed.collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// Those that are open, for one more generation that listens where this one does.
     #[must_use]
     pub fn kept(&self, config: &Config) -> PreparedListeners {
+        self.kept_but(config, &[])
+    }
+
+    /// Likewise, but for those that another process has taken over.
+    #[must_use]
+    pub fn kept_but(&self, config: &Config, taken: &[ListenAddress]) -> PreparedListeners {
         let addresses = config.listens.iter().map(Listen::listen_address).collect();
-        PreparedListeners { addresses, sockets: self.lock().sockets.clone() }
+        let mut sockets = self.lock().sockets.clone();
+        sockets.retain(|address, _| !taken.contains(address));
+        PreparedListeners { cores: self.cores, addresses, sockets }
     }
 
     /// Begins to close what the next generation has no more. It is to be over before a core gets that
@@ -150,6 +193,8 @@ impl Listeners {
     /// Takes the prepared sockets over.
     pub fn commit(&self, prepared: PreparedListeners) {
         let mut open = self.lock();
+        // Those that are not listened on any more are the former process's to close.
+        open.inherited.clear();
         if open.closed {
             // Too late: nobody would close them.
             prepared.sockets.values().for_each(|sockets| sockets.close());
@@ -163,8 +208,35 @@ impl Listeners {
     pub fn close_all(&self, now: Instant) -> ClosingListeners {
         let mut open = self.lock();
         open.closed = true;
+        open.inherited.clear();
         let sockets = std::mem::take(&mut open.sockets);
         ClosingListeners::begin(sockets.into_values().collect(), now)
+    }
+
+    /// What is open, to be handed over to another process.
+    #[must_use]
+    pub fn offered(&self) -> Vec<Arc<ListeningSockets>> {
+        self.lock().sockets.values().cloned().collect()
+    }
+
+    /// Another process has taken these over: they are not ours to close any more.
+    pub fn release(&self, taken: &[ListenAddress]) {
+        let mut open = self.lock();
+        for address in taken {
+            if let Some(sockets) = open.sockets.remove(address) {
+                sockets.set_shared(true);
+            }
+        }
+    }
+
+    /// The former process is about to end: what was inherited is ours to close.
+    pub fn own(&self) {
+        self.lock().sockets.values().for_each(|sockets| sockets.set_shared(false));
+    }
+
+    /// Tightens the holds again that a process may have loosened which was to take them over.
+    pub fn tighten(&self) {
+        drop(LooseHolds::new(self.offered()));
     }
 
     /// Where the process listens now, and by which sockets.
@@ -223,6 +295,13 @@ struct LooseHolds {
 }
 
 impl LooseHolds {
+    /// Of the sockets that have a port of these addresses.
+    fn of_ports(fresh: &BTreeSet<ListenAddress>, sockets: &SocketsByAddress) -> Self {
+        let ports: BTreeSet<u16> = fresh.iter().map(|listen| listen.address.port()).collect();
+        let near = |open: &&Arc<ListeningSockets>| ports.contains(&open.local_address().port());
+        Self::new(sockets.values().filter(near).cloned().collect())
+    }
+
     fn new(open: Vec<Arc<ListeningSockets>>) -> Self {
         for sockets in &open {
             let _ = sockets.hold().loosen();
@@ -246,17 +325,26 @@ impl PreparedListeners {
     /// The sockets of one core, in the order of the configuration.
     #[must_use]
     pub fn of_core(&self, core: usize) -> Vec<OpenListener> {
-        (0..)
-            .zip(&self.addresses)
-            .filter_map(|(index, address)| {
-                let socket = self.sockets.get(address)?.of_core(core)?;
-                Some(OpenListener {
+        let mut open = Vec::new();
+        for (index, address) in (0..).zip(&self.addresses) {
+            let Some(sockets) = self.sockets.get(address) else { continue };
+            for slot in sockets.of_core(core, self.cores) {
+                let Some(socket) = sockets.sockets().get(slot) else { continue };
+                open.push(OpenListener {
                     address: *address,
+                    slot,
                     listener: ListenerId(index),
                     socket: Arc::clone(socket),
-                })
-            })
-            .collect()
+                });
+            }
+        }
+        open
+    }
+
+    /// Where they listen, as configured.
+    #[must_use]
+    pub fn addresses(&self) -> &[ListenAddress] {
+        &self.addresses
     }
 
     /// Where we really listen: a configured port 0 is the port the kernel chose.

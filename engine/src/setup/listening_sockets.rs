@@ -4,11 +4,15 @@
 //! handshake is not over. So it ends in three steps: `ListeningSockets::refuse_new` makes the kernel
 //! refuse new connections while those under way still arrive; the cores accept what is left; when the
 //! queues are empty, `ListeningSockets::close` ends it.
+//!
+//! Sockets that another process of this program listens by as well, because of an upgrade, are `shared`: that
+//! process decides about their end, and here nothing is refused, shut down or reset.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ferrule_config::model::ListenAddress;
@@ -47,19 +51,69 @@ const QUEUE_PATIENCE: Duration = Duration::from_secs(5);
 pub struct ListeningSockets {
     /// As configured.
     address: ListenAddress,
-    /// One for each core.
+    /// At least one for each core. There are more if a former process had more cores.
     sockets: Vec<Arc<TcpListener>>,
     hold: PortHold,
+    /// Another process decides about their end.
+    shared: AtomicBool,
 }
 
 impl ListeningSockets {
-    /// Opens one for each core, beside a hold of the address.
-    pub(super) fn open(address: ListenAddress, hold: PortHold, cores: usize) -> io::Result<Self> {
+    /// Binds one for each core, beside a hold of the address. None listens yet.
+    pub(super) fn bind(address: ListenAddress, hold: PortHold, cores: usize) -> io::Result<Self> {
+        let mut bound = Self { address, sockets: Vec::new(), hold, shared: AtomicBool::new(false) };
+        bound.bind_missing(cores)?;
+        Ok(bound)
+    }
+
+    /// Those that another process listens by. They are shared.
+    pub(super) fn shared(
+        address: ListenAddress,
+        hold: PortHold,
+        sockets: Vec<Arc<TcpListener>>,
+    ) -> Self {
+        Self { address, sockets, hold, shared: AtomicBool::new(true) }
+    }
+
+    /// Binds what is missing for so many cores. The hold is loose meanwhile.
+    pub(super) fn bind_missing(&mut self, cores: usize) -> io::Result<()> {
         // Port 0: the kernel chose when the hold was bound.
-        let bound = ListenAddress { address: hold.local_address()?, ..address };
-        let sockets =
-            (0..cores).map(|_| open_one(bound).map(Arc::new)).collect::<Result<_, _>>()?;
-        Ok(Self { address, sockets, hold })
+        let bound = ListenAddress { address: self.hold.local_address()?, ..self.address };
+        while self.sockets.len() < cores {
+            self.sockets.push(Arc::new(bind_one(bound)?));
+        }
+        Ok(())
+    }
+
+    /// Listens by those that are only bound. The holds of all addresses that overlap it are loose meanwhile.
+    pub(super) fn listen(&self) -> io::Result<()> {
+        for socket in &self.sockets {
+            if !SockRef::from(&**socket).is_listener()? {
+                rustix::net::listen(socket, BACKLOG)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves their end to another process, or takes it over.
+    pub(super) fn set_shared(&self, shared: bool) {
+        self.shared.store(shared, Ordering::Release);
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Acquire)
+    }
+
+    /// Where they listen, as configured.
+    #[must_use]
+    pub const fn address(&self) -> ListenAddress {
+        self.address
+    }
+
+    /// All of them, in the order of the cores.
+    #[must_use]
+    pub fn sockets(&self) -> &[Arc<TcpListener>] {
+        &self.sockets
     }
 
     /// Where they listen, as far as the kernel says.
@@ -72,9 +126,10 @@ impl ListeningSockets {
         ListenAddress { address: self.local_address(), ..self.address }
     }
 
-    /// The socket of one core.
-    pub(super) fn of_core(&self, core: usize) -> Option<&Arc<TcpListener>> {
-        self.sockets.get(core)
+    /// The places of one core's sockets among all: one, or more if there are more sockets than cores. Every
+    /// socket is some core's, because the kernel gives each a share of the connections.
+    pub(super) fn of_core(&self, core: usize, cores: usize) -> impl Iterator<Item = usize> + use<> {
+        (core..self.sockets.len()).step_by(cores.max(1))
     }
 
     /// What tells the sockets apart from those of others in the kernel's tables.
@@ -83,7 +138,8 @@ impl ListeningSockets {
     }
 
     /// What keeps others from this address.
-    pub(super) const fn hold(&self) -> &PortHold {
+    #[must_use]
+    pub const fn hold(&self) -> &PortHold {
         &self.hold
     }
 
@@ -95,6 +151,9 @@ impl ListeningSockets {
     /// does not let a user without privileges do it (`SO_BINDTOIFINDEX`): there, connections arrive until
     /// the socket is closed.
     fn refuse_new(&self) {
+        if self.is_shared() {
+            return;
+        }
         // Processes that bind with `SO_REUSEPORT` themselves need not wait for the end of it.
         let _ = self.hold.loosen();
         for socket in &self.sockets {
@@ -105,6 +164,9 @@ impl ListeningSockets {
 
     /// Is there nothing to be accepted?
     fn is_drained(&self) -> bool {
+        if self.is_shared() {
+            return true;
+        }
         let queues = self.sockets.iter().map(|socket| PollFd::new(&**socket, PollFlags::IN));
         let mut queues: Vec<_> = queues.collect();
         // One that is closed already has nothing, and says so by another flag.
@@ -115,6 +177,9 @@ impl ListeningSockets {
     /// Ends listening now, in whatever place the descriptors have duplicates. Accepts that wait fail with
     /// `EINVAL`. What is still in the queues is reset.
     pub(super) fn close(&self) {
+        if self.is_shared() {
+            return;
+        }
         for socket in &self.sockets {
             // Only fails if it does not listen any more.
             let _ = SockRef::from(&**socket).shutdown(std::net::Shutdown::Read);
@@ -124,13 +189,12 @@ impl ListeningSockets {
 
 /// Left blocking: under `io_uring` kernels before 5.19 hand `EAGAIN` to an accept on a non-blocking
 /// socket. A core on epoll makes its own socket non-blocking.
-fn open_one(listen: ListenAddress) -> io::Result<TcpListener> {
+fn bind_one(listen: ListenAddress) -> io::Result<TcpListener> {
     let socket = stream_socket(listen)?;
     socket.set_reuse_port(true)?;
     // An accepted connection inherits these, which saves the system calls for each.
     connection_options(&socket)?;
     socket.bind(&SockAddr::from(listen.address))?;
-    socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
@@ -215,7 +279,10 @@ mod tests {
     }
 
     fn open(cores: usize) -> ListeningSockets {
-        ListeningSockets::open(local(), PortHold::bind(local(), false).unwrap(), cores).unwrap()
+        let hold = PortHold::bind(local(), false).unwrap();
+        let bound = ListeningSockets::bind(local(), hold, cores).unwrap();
+        bound.listen().unwrap();
+        bound
     }
 
     #[test]
@@ -289,6 +356,27 @@ mod tests {
         assert!(!closing.advance(start), "handshakes may be under way");
         assert!(closing.advance(start + HANDSHAKES_TIME));
         assert!(bind_beside(address, false).is_ok(), "our descriptors stand in nobody's way");
+    }
+
+    #[test]
+    fn what_is_shared_is_not_closed() {
+        let open = Arc::new(open(2));
+        let address = open.local_address();
+        let start = clock::monotonic();
+        open.set_shared(true);
+        let mut closing = ClosingListeners::begin(vec![Arc::clone(&open)], start);
+        assert!(closing.advance(start + HANDSHAKES_TIME), "it is not ours to empty");
+        assert!(TcpStream::connect(address).is_ok());
+        open.set_shared(false);
+        drop(ClosingListeners::begin(vec![open], start));
+        assert!(TcpStream::connect(address).is_err());
+    }
+
+    #[test]
+    fn more_sockets_than_cores_are_all_served() {
+        let open = open(5);
+        let of = |core| open.of_core(core, 2).collect::<Vec<_>>();
+        assert_eq!((of(0), of(1)), (vec![0, 2, 4], vec![1, 3]));
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl<T> Mailbox<T> {
         drop(old);
     }
 
+    /// How many were posted so far.
+    pub fn posted(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
     /// The newest value, if it is another one than at the last call with this `seen` (0 at first).
     pub fn changed(&self, seen: &mut u64) -> Option<Arc<T>> {
         if self.number.load(Ordering::Acquire) == *seen {

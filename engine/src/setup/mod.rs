@@ -13,6 +13,8 @@ mod error_pages;
 mod generation;
 mod handover;
 #[cfg(feature = "io")]
+pub mod inherited;
+#[cfg(feature = "io")]
 pub mod listeners;
 #[cfg(feature = "io")]
 pub mod listening_sockets;

@@ -34,7 +34,7 @@ const NOBODYS: [IpAddr; 2] = [
 
 /// A bound socket that never listens. The address is free when it is dropped.
 #[derive(Debug)]
-pub(super) struct PortHold(Socket);
+pub struct PortHold(Socket);
 
 impl PortHold {
     /// Binds the address; it is held when [`PortHold::tighten`] is called. With `beside_own`, sockets of
@@ -48,6 +48,23 @@ impl PortHold {
         socket.bind(&SockAddr::from(listen.address))?;
         socket.set_reuse_port(false)?;
         Ok(Self(socket))
+    }
+
+    /// The hold of a former process, which is bound already.
+    ///
+    /// # Errors
+    /// It listens, or others may be bound beside it.
+    pub(super) fn inherit(socket: Socket) -> io::Result<Self> {
+        if socket.is_listener()? || socket.reuse_port()? {
+            return Err(io::Error::other("this socket holds no address"));
+        }
+        Ok(Self(socket))
+    }
+
+    /// The socket, for a process that takes the address over.
+    #[must_use]
+    pub const fn socket(&self) -> &Socket {
+        &self.0
     }
 
     /// Where it is bound: a configured port 0 is the port that the kernel chose.

@@ -84,10 +84,23 @@ struct RunningListener {
     canceller: Canceller,
 }
 
+/// What tells the listening sockets of a core apart.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+struct SocketPlace {
+    address: ListenAddress,
+    slot: usize,
+}
+
+impl SocketPlace {
+    const fn of(open: &OpenListener) -> Self {
+        Self { address: open.address, slot: open.slot }
+    }
+}
+
 struct Worker {
     core: Rc<Core>,
     service: Rc<ConnectionService>,
-    running: HashMap<ListenAddress, RunningListener>,
+    running: HashMap<SocketPlace, RunningListener>,
     /// Shared with every accept loop that has not ended.
     accept_loops: Rc<()>,
     driver: Driver,
@@ -135,6 +148,7 @@ async fn serve(settings: WorkerSettings, driver: Driver) {
     worker.core.link.driver.set(driver);
     worker.listen(&first.listeners);
     worker.core.link.acknowledge(first.generation.number);
+    worker.core.link.acknowledge_handover(&worker.cursor);
     drop(first);
     worker.run().await;
 }
@@ -229,6 +243,7 @@ impl Worker {
         if let Some(handover) = handover {
             self.adopt(&handover);
             link.acknowledge(handover.generation.number);
+            link.acknowledge_handover(&self.cursor);
         }
         if let Some(addresses) = addresses
             && self.core.live().set_addresses(addresses)
@@ -254,8 +269,8 @@ impl Worker {
 
     /// Starts what is new, leaves alone what stays. What is gone has been closed by control.
     fn listen(&mut self, listeners: &[OpenListener]) {
-        self.running.retain(|address, running| {
-            let stays = listeners.iter().find(|open| open.address == *address);
+        self.running.retain(|place, running| {
+            let stays = listeners.iter().find(|open| SocketPlace::of(open) == *place);
             if let Some(open) = stays {
                 running.state.follow(self.core.live(), open.listener);
             } else {
@@ -264,10 +279,11 @@ impl Worker {
             stays.is_some()
         });
         for open in listeners {
-            if !self.running.contains_key(&open.address) {
+            let place = SocketPlace::of(open);
+            if !self.running.contains_key(&place) {
                 match self.start(open) {
                     Ok(running) => {
-                        self.running.insert(open.address, running);
+                        self.running.insert(place, running);
                     }
                     Err(error) => {
                         tracing::error!(address = %open.address.address, %error, "cannot listen here");

@@ -25,6 +25,8 @@ Signals:
   TERM, QUIT, INT  refuse new connections, finish those that are open for at most
                    runtime.shutdown_timeout, then end; a second one ends at once
   USR1             open the log files again
+  USR2             start the program anew, as it is on disk now, and let it take over; no connection is
+                   lost, and if it cannot serve, this process goes on
 No other signal that can be caught ends the process. Those that are caught are logged.";
 
 /// A reverse proxy for mutual TLS.

@@ -77,6 +77,13 @@ enum CtlCommand {
     Disable(NodeArguments),
     /// End `drain` or `disable`: the node takes part again as its health allows.
     Enable(NodeArguments),
+    /// Let a new process take the place of the running one, with the program as it is on disk now. No connection is
+    /// lost; if the new process cannot serve, the running one goes on.
+    Upgrade {
+        /// Wait until it serves; exit with 1, and every reason, if it does not.
+        #[arg(long)]
+        wait: bool,
+    },
     /// Load the configuration again.
     Reload {
         /// Wait until it is in force; exit with 1, and every reason, if it is refused.
@@ -128,6 +135,7 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
         CtlCommand::Drain(node) => node.command(NodeOrder::Drain),
         CtlCommand::Disable(node) => node.command(NodeOrder::Disable),
         CtlCommand::Enable(node) => node.command(NodeOrder::Enable),
+        CtlCommand::Upgrade { wait } => AdminCommand::Upgrade { wait: *wait },
         CtlCommand::Reload { wait } => AdminCommand::Reload { wait: *wait },
     };
     let answer = match ask(&socket, &command) {
@@ -153,6 +161,7 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
             AdminCommand::Limits => limits(&answer),
             AdminCommand::Node(_) => ordered(&answer),
             AdminCommand::Reload { .. } => reloaded(&answer),
+            AdminCommand::Upgrade { .. } => upgraded(&answer),
         });
         for warning in list(&answer, "warnings") {
             let warning = printable(warning.as_str().unwrap_or_default());
@@ -180,7 +189,9 @@ fn find_socket(arguments: &CtlArguments) -> Result<PathBuf, ExitCode> {
 
 fn ask(socket: &Path, command: &AdminCommand) -> io::Result<Value> {
     let mut line = UnixStream::connect(socket)?;
-    line.set_read_timeout(Some(PATIENCE))?;
+    // An upgrade takes as long as the process lets it.
+    let patience = !matches!(command, AdminCommand::Upgrade { .. });
+    line.set_read_timeout(patience.then_some(PATIENCE))?;
     line.set_write_timeout(Some(PATIENCE))?;
     let mut text = serde_json::to_string(command)?;
     text.push('\n');
@@ -200,9 +211,11 @@ fn status(answer: &Value) -> String {
     } else {
         ""
     };
+    let upgrade = last_upgrade(answer);
     let mut out = format!(
         "ferrule {} (pid {}), {}, generation {}, up {}, driver {}\nconfiguration {}\n\
          reloads: {} taken, {} refused{last}\n\
+         upgrades: {} taken, {} refused{upgrade}\n\
          connections: {} open; requests: {}; handshakes: {} full, {} resumed, {} failed; panics: {}\n\
          buffers: {} bytes rented, {} may be; connections ended for that: {}\n",
         at("/version"),
@@ -214,6 +227,8 @@ fn status(answer: &Value) -> String {
         at("/config"),
         at("/reloads/taken"),
         at("/reloads/refused"),
+        at("/upgrades/taken"),
+        at("/upgrades/refused"),
         at("/connections"),
         at("/requests"),
         at("/handshakes/full"),
@@ -241,6 +256,20 @@ fn status(answer: &Value) -> String {
     });
     out.push_str(&table(&["CORE", "GENERATION", "CONNECTIONS", "REQUESTS"], cores));
     out
+}
+
+/// What is said of the last upgrade.
+fn last_upgrade(answer: &Value) -> String {
+    if answer.pointer("/upgrades/under_way") == Some(&Value::Bool(true)) {
+        return String::from("; one is under way");
+    }
+    let Some(last) = answer.pointer("/upgrades/last").filter(|last| last.is_object()) else {
+        return String::new();
+    };
+    match list(last, "errors").first().and_then(Value::as_str) {
+        Some(reason) => format!("; the last one was refused: {}", printable(reason)),
+        None => format!("; process {} has taken over", shown(last, "/pid")),
+    }
 }
 
 fn certs(answer: &Value) -> String {
@@ -287,5 +316,12 @@ fn reloaded(answer: &Value) -> String {
     match answer.get("generation") {
         Some(number) => format!("generation {number} is in force"),
         None => "asked for; the error log tells how it goes".to_owned(),
+    }
+}
+
+fn upgraded(answer: &Value) -> String {
+    match answer.get("pid") {
+        Some(pid) => format!("process {pid} serves, with ferrule {}", shown(answer, "/version")),
+        None => "asked for; the error log and `ferrule ctl status` tell how it goes".to_owned(),
     }
 }

@@ -14,6 +14,7 @@ use super::client_answers;
 use super::connection::EndpointConnection;
 use super::event_stream::EventReaders;
 use super::status_answers;
+use super::upgrade_answers::{self, UPGRADE_PATIENCE};
 use super::upstream_answers::{self, NODES_SHOWN_MAX, NodeOrderFor};
 use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
@@ -79,6 +80,11 @@ pub(crate) enum AdminCommand {
         /// Answer when the reload has ended.
         wait: bool,
     },
+    /// Let a new process of the program, as it is on disk now, take the place of this one.
+    Upgrade {
+        /// Answer when it serves, or when it is known why it does not.
+        wait: bool,
+    },
 }
 
 /// The server side of the protocol.
@@ -117,7 +123,14 @@ impl AdminProtocol {
     /// `None` if everything has been said.
     fn answer(&self, line: &[u8], connection: &mut EndpointConnection) -> Option<Value> {
         Some(match serde_json::from_slice(line) {
-            Ok(AdminCommand::Status) => status_answers::status(&self.status),
+            Ok(AdminCommand::Status) => {
+                let mut answer = status_answers::status(&self.status);
+                if let Some(members) = answer.as_object_mut() {
+                    let upgrades = upgrade_answers::upgrades(&self.status, &self.commands);
+                    members.insert("upgrades".to_owned(), upgrades);
+                }
+                answer
+            }
             Ok(AdminCommand::Clients { soonest }) => client_answers::clients(&self.status, soonest),
             Ok(AdminCommand::Certs) => status_answers::certs(&self.status),
             Ok(AdminCommand::Upstreams { upstream }) => {
@@ -136,6 +149,11 @@ impl AdminProtocol {
             Ok(AdminCommand::Reload { wait }) => {
                 connection.deadline = clock::monotonic() + RELOAD_PATIENCE * 2;
                 self.reload(wait, connection)
+            }
+            Ok(AdminCommand::Upgrade { wait }) => {
+                connection.deadline = clock::monotonic() + UPGRADE_PATIENCE * 2;
+                upgrade_answers::upgrade(&self.status, &self.commands, wait, connection)
+                    .unwrap_or_else(|reason| refuse(&reason))
             }
             Ok(AdminCommand::Events { last }) => {
                 let states = self.status.node_states();

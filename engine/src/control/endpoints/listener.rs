@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -171,6 +171,14 @@ fn serve(
 }
 
 impl EndpointSocket {
+    /// Another descriptor of it, for a process that takes it over.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.as_fd().try_clone_to_owned()
+    }
+
     fn set_nonblocking(&self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => socket.set_nonblocking(true),

@@ -11,4 +11,5 @@ mod metrics_endpoint;
 pub(crate) mod open_endpoints;
 mod status_answers;
 mod status_page;
+mod upgrade_answers;
 pub(crate) mod upstream_answers;

@@ -7,11 +7,13 @@
 //! the new one cannot be opened.
 //!
 //! A process that drains keeps its endpoints until it ends. One that is started meanwhile serves without
-//! them, and opens them when they are free.
+//! them, and opens them when they are free. In an upgrade the new process takes them over: both have the same
+//! sockets for a moment, and neither the former one nor one that fails removes the file of the admin socket.
 
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -30,6 +32,8 @@ use crate::control::process::directory;
 use crate::control::process::port_owners::{self, ProcessName};
 use crate::control::state::commands::CommandQueue;
 use crate::control::state::status::ProcessStatus;
+use crate::control::upgrade::offer::{OfferedAdmin, OfferedMetrics};
+use crate::control::upgrade::takeover::{InheritedAdmin, InheritedEndpoints};
 
 /// How often it is tried to open what a predecessor still has.
 const TRY_EVERY: Duration = Duration::from_secs(1);
@@ -46,6 +50,8 @@ pub(crate) struct OpenEndpoints {
     /// Likewise, the listener of metrics.
     metrics_waits: bool,
     tried_at: Option<Instant>,
+    /// What a former process hands over, until it is opened.
+    inherited: InheritedEndpoints,
 }
 
 /// The listener of the metrics endpoint.
@@ -54,6 +60,10 @@ struct MetricsListener {
     /// The address as configured.
     address: SocketAddr,
     _listener: EndpointListener,
+    /// The same socket, for a process that takes it over.
+    duplicate: OwnedFd,
+    /// It was a former process's.
+    inherited: bool,
 }
 
 /// The admin socket. When it is dropped, its file is removed.
@@ -63,6 +73,12 @@ struct AdminSocket {
     /// The file that we made: another one in its place is not ours to remove.
     file: FileIdentity,
     _listener: EndpointListener,
+    /// The same socket, for a process that takes it over.
+    duplicate: OwnedFd,
+    /// It was a former process's.
+    inherited: bool,
+    /// Another process has it, too, and removes the file.
+    shared: bool,
 }
 
 /// What tells a file from another one of the same name.
@@ -137,6 +153,64 @@ impl OpenEndpoints {
             admin_waits: true,
             metrics_waits: true,
             tried_at: None,
+            inherited: InheritedEndpoints::default(),
+        }
+    }
+
+    /// Takes these over when they are prepared, if the configuration names them.
+    pub(crate) fn inherit(&mut self, inherited: InheritedEndpoints) {
+        self.inherited = inherited;
+    }
+
+    /// The former process ends: what was inherited and is not open is closed, what is open is ours.
+    pub(crate) fn own(&mut self) {
+        self.inherited = InheritedEndpoints::default();
+        if let Some(admin) = &mut self.admin {
+            admin.shared = false;
+        }
+    }
+
+    /// Was the listener of metrics a former process's?
+    pub(crate) fn has_inherited_metrics(&self) -> bool {
+        self.metrics.as_ref().is_some_and(|metrics| metrics.inherited)
+    }
+
+    /// Was the admin socket a former process's?
+    pub(crate) fn has_inherited_admin(&self) -> bool {
+        self.admin.as_ref().is_some_and(|admin| admin.inherited)
+    }
+
+    /// The listener of metrics, for another process.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub(crate) fn offer_metrics(&self) -> io::Result<Option<OfferedMetrics>> {
+        let Some(MetricsListener { address, duplicate, .. }) = &self.metrics else {
+            return Ok(None);
+        };
+        Ok(Some(OfferedMetrics { address: *address, socket: duplicate.try_clone()? }))
+    }
+
+    /// The admin socket, for another process; none if its file is gone.
+    ///
+    /// # Errors
+    /// There is no descriptor left.
+    pub(crate) fn offer_admin(&self) -> io::Result<Option<OfferedAdmin>> {
+        let Some(admin) = self.admin.as_ref().filter(|admin| admin.is_in_place()) else {
+            return Ok(None);
+        };
+        Ok(Some(OfferedAdmin { path: admin.path.clone(), socket: admin.duplicate.try_clone()? }))
+    }
+
+    /// Another process has taken the listener of metrics over.
+    pub(crate) fn release_metrics(&mut self) {
+        self.metrics = None;
+    }
+
+    /// Another process has taken the admin socket over.
+    pub(crate) fn release_admin(&mut self) {
+        if let Some(mut admin) = self.admin.take() {
+            admin.shared = true;
         }
     }
 
@@ -151,7 +225,7 @@ impl OpenEndpoints {
         Ok(PreparedEndpoints { metrics, admin })
     }
 
-    fn prepare_admin(&self, config: &Config) -> Result<EndpointChange<AdminSocket>, String> {
+    fn prepare_admin(&mut self, config: &Config) -> Result<EndpointChange<AdminSocket>, String> {
         Ok(match (&config.admin, &self.admin) {
             (None, _) => EndpointChange::Close,
             (Some(wanted), Some(open)) if wanted.socket == open.path && open.is_in_place() => {
@@ -257,31 +331,47 @@ impl OpenEndpoints {
         prepared.admin.apply(&mut self.admin);
     }
 
-    fn open_metrics(&self, address: SocketAddr) -> io::Result<MetricsListener> {
-        let socket = TcpListener::bind(address)?;
+    fn open_metrics(&mut self, address: SocketAddr) -> io::Result<MetricsListener> {
+        let inherited = self.inherited.metrics.take_if(|inherited| inherited.address == address);
+        let was_inherited = inherited.is_some();
+        let socket = match inherited {
+            Some(inherited) => inherited.socket,
+            None => TcpListener::bind(address)?,
+        };
         let endpoint = Arc::clone(&self.metrics_endpoint);
         if address.port() == 0 {
             tracing::info!("metrics on {}", socket.local_addr()?);
         }
-        let listener = EndpointListener::open(
-            "metrics",
-            EndpointSocket::Tcp(socket),
-            Arc::new(move |connection| endpoint.serve(connection)),
-        )?;
-        Ok(MetricsListener { address, _listener: listener })
+        let socket = EndpointSocket::Tcp(socket);
+        let duplicate = socket.duplicate()?;
+        let service = Arc::new(move |connection: &mut _| endpoint.serve(connection));
+        let listener = EndpointListener::open("metrics", socket, service)?;
+        Ok(MetricsListener { address, _listener: listener, duplicate, inherited: was_inherited })
     }
 
-    fn open_admin(&self, path: &Path) -> io::Result<AdminSocket> {
-        remove_stale_socket(path)?;
-        let socket = bind_for_owner(path)?;
+    fn open_admin(&mut self, path: &Path) -> io::Result<AdminSocket> {
+        let inherited = self.inherited.admin.take_if(|inherited| inherited.path == path);
+        let was_inherited = inherited.is_some();
+        let socket = if let Some(InheritedAdmin { socket, .. }) = inherited {
+            socket
+        } else {
+            remove_stale_socket(path)?;
+            bind_for_owner(path)?
+        };
         let file = FileIdentity::of(path)?;
         let protocol = Arc::clone(&self.admin_protocol);
-        let listener = EndpointListener::open(
-            "admin",
-            EndpointSocket::Unix(socket),
-            Arc::new(move |connection| protocol.serve(connection)),
-        )?;
-        Ok(AdminSocket { path: path.to_owned(), file, _listener: listener })
+        let socket = EndpointSocket::Unix(socket);
+        let duplicate = socket.duplicate()?;
+        let service = Arc::new(move |connection: &mut _| protocol.serve(connection));
+        let listener = EndpointListener::open("admin", socket, service)?;
+        Ok(AdminSocket {
+            path: path.to_owned(),
+            file,
+            _listener: listener,
+            duplicate,
+            inherited: was_inherited,
+            shared: was_inherited,
+        })
     }
 }
 
@@ -293,7 +383,7 @@ impl AdminSocket {
 
 impl Drop for AdminSocket {
     fn drop(&mut self) {
-        if self.is_in_place() {
+        if !self.shared && self.is_in_place() {
             // There is no way left to report that this failed.
             drop(fs::remove_file(&self.path));
         }

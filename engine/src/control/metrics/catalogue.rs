@@ -63,6 +63,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
 
 fn process(status: &ProcessStatus, current: Option<&ActiveGeneration>) -> Vec<Family> {
     let (reloads, renewals) = (status.reloads(), status.renewals());
+    let upgrades = status.upgrades.get();
     let good = !matches!(reloads.last, Some(Err(_)));
     let open: u64 = status.links.iter().map(|link| link.connections()).sum();
     let mut build = Family::gauge("ferrule_build_info", "Which build this is; always 1.");
@@ -115,6 +116,14 @@ fn process(status: &ProcessStatus, current: Option<&ActiveGeneration>) -> Vec<Fa
         .with_label(
             "result",
             [("taken", number(renewals.taken)), ("refused", number(renewals.refused))],
+        ),
+        Family::counter(
+            "ferrule_upgrades",
+            "Binary upgrades by result, over all processes that took over from each other.",
+        )
+        .with_label(
+            "result",
+            [("taken", number(upgrades.taken)), ("refused", number(upgrades.refused))],
         ),
         Family::gauge("ferrule_connections_open", "Client connections open now.")
             .with_value(number(open)),

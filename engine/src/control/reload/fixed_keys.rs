@@ -17,6 +17,7 @@ fn fixed_changes(started_with: &Runtime, now: &Runtime) -> Vec<&'static str> {
         ("runtime.io_driver", started_with.io_driver != now.io_driver),
         ("runtime.tls_fast_path", started_with.tls_fast_path != now.tls_fast_path),
         ("runtime.max_connections", started_with.max_connections != now.max_connections),
+        ("runtime.pid_file", started_with.pid_file != now.pid_file),
         ("runtime.buffer_memory", started_with.buffer_memory != now.buffer_memory),
     ]
     .into_iter()

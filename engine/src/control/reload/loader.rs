@@ -4,32 +4,39 @@
 //! this thread, so a file system that does not answer holds up nothing else. Before the first core
 //! starts, errors go to standard error with an exit code; after that they go to the error log.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use ferrule_config::Problems;
 use ferrule_config::model::Runtime;
 
 use super::opening;
 use super::reloader::{self, Reloader};
 use super::resolver::{self, Resolver};
 use super::source::GenerationSource;
+use super::upgrade::Successor;
 use super::watched_files::WatchedFiles;
 use crate::control::checks::Prober;
 use crate::control::endpoints::open_endpoints::OpenEndpoints;
 use crate::control::logs::diagnostics;
 use crate::control::logs::outputs::LogOutputs;
 use crate::control::logs::writer::LogWriter;
+use crate::control::process::service_manager::ServiceManager;
 use crate::control::process::terminal::{self, cannot_start};
 use crate::control::process::{clock, machine};
 use crate::control::state::commands::{CommandQueue, LoaderJob, LoaderProgress};
 use crate::control::state::status::ProcessStatus;
 use crate::control::stores::StoreThreads;
+use crate::control::upgrade::program::Program;
+use crate::control::upgrade::takeover::Takeover;
 use crate::report::{LogConsumer, LogProducer, log_ring, log_ring::RING_BYTES};
 use crate::setup::CoreLink;
-use crate::setup::listeners::Listeners;
+use crate::setup::inherited::SelfTestSockets;
+use crate::setup::listeners::{Listeners, PreparedListeners};
 
 /// How often the files are checked for changes.
 const CHECK_FILES_EVERY: Duration = Duration::from_millis(300);
@@ -59,6 +66,10 @@ pub(crate) struct InitialState {
     pub(crate) writer: LogWriter,
     /// The status of the process.
     pub(crate) status: Arc<ProcessStatus>,
+    /// A former process still serves; this one may take over when it has proved itself.
+    pub(crate) takes_over: bool,
+    /// Who has started it.
+    pub(crate) manager: Arc<ServiceManager>,
 }
 
 /// Starts the thread, and waits until it has loaded everything that the cores need.
@@ -73,12 +84,20 @@ pub(crate) fn start(file: &Path, commands: &Arc<CommandQueue>) -> Result<Initial
         // Dropped last, so that the endpoints are closed by then.
         let _notice = EndNotice(Arc::clone(&own));
         match load(&path, &own) {
-            Ok((initial, mut reloader)) => {
-                drop(sender.send(Ok(initial)));
+            Ok(mut loaded) => {
+                let listening = loaded.initial.listening.clone();
+                drop(sender.send(Ok(loaded.initial)));
                 own.set_progress(LoaderProgress::Serving);
-                serve(&mut reloader, &own);
+                let reloader = &mut loaded.reloader;
+                if let Some(successor) = loaded.successor
+                    && reloader.take_over(successor)
+                {
+                    log_ready(&reloader.status, &listening);
+                    reloader.manager.ready("serving");
+                }
+                serve(reloader, &own);
             }
-            Err(code) => drop(sender.send(Err(code))),
+            Err(error) => drop(sender.send(Err(error.print()))),
         }
     });
     started.map_err(|error| cannot_start(&error))?;
@@ -105,7 +124,7 @@ fn serve(reloader: &mut Reloader, commands: &CommandQueue) {
     let mut due = clock::monotonic() + CHECK_FILES_EVERY;
     loop {
         match commands.next_job(due) {
-            LoaderJob::End => return,
+            LoaderJob::End => return reloader.abandon_upgrade(),
             LoaderJob::CheckFiles => {
                 reloader.check_files();
                 reloader.open_waiting_endpoints();
@@ -113,17 +132,78 @@ fn serve(reloader: &mut Reloader, commands: &CommandQueue) {
                 due = clock::monotonic() + CHECK_FILES_EVERY;
             }
             LoaderJob::Reload(tickets) => reloader.reload_for(tickets),
+            LoaderJob::Upgrade(number) => reloader.begin_upgrade(number),
+            LoaderJob::EndUpgrade => reloader.end_upgrade(),
         }
     }
 }
 
-/// Loads the file, opens logs and sockets, and posts the first generation to every core's link.
-fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Reloader), ExitCode> {
+/// What the thread has loaded.
+struct Loaded {
+    initial: InitialState,
+    reloader: Reloader,
+    /// What is left to do in an upgrade.
+    successor: Option<Successor>,
+}
+
+/// Why the process cannot start.
+enum StartError {
+    /// The configuration is refused.
+    Problems(Box<Problems>),
+    /// Something else, in words.
+    Words(String),
+}
+
+impl StartError {
+    fn of(error: &dyn Display) -> Self {
+        Self::Words(error.to_string())
+    }
+
+    /// Prints it, and returns the exit code for it.
+    fn print(self) -> ExitCode {
+        match self {
+            Self::Problems(problems) => terminal::print_problems(&problems),
+            Self::Words(words) => cannot_start(&words),
+        }
+    }
+
+    /// One for each problem.
+    fn reasons(&self) -> Vec<String> {
+        match self {
+            Self::Problems(problems) => problems.error_lines().collect(),
+            Self::Words(words) => words.lines().map(str::to_owned).collect(),
+        }
+    }
+}
+
+impl From<Box<Problems>> for StartError {
+    fn from(problems: Box<Problems>) -> Self {
+        Self::Problems(problems)
+    }
+}
+
+/// Loads the file, opens logs and sockets, and posts the first generation to every core's link. In an upgrade,
+/// the former process learns why that is not possible.
+fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<Loaded, StartError> {
+    let program = Program::of_this_process();
+    let mut takeover = Takeover::accept().map_err(StartError::Words)?;
+    let loaded = load_after(&mut takeover, file, program, commands);
+    if let (Err(error), Some(takeover)) = (&loaded, &takeover) {
+        takeover.fail(error.reasons());
+    }
+    loaded
+}
+
+fn load_after(
+    takeover: &mut Option<Takeover>,
+    file: &Path,
+    program: Program,
+    commands: &Arc<CommandQueue>,
+) -> Result<Loaded, StartError> {
     let source = GenerationSource::new(file);
-    let draft = source.read().map_err(|problems| terminal::print_problems(&problems))?;
+    let draft = source.read()?;
     let watched = WatchedFiles::of(&draft.config.files());
-    let first = source.assemble(draft, 1, None);
-    let first = Arc::new(first.map_err(|problems| terminal::print_problems(&problems))?);
+    let first = Arc::new(source.assemble(draft, 1, None)?);
     let runtime = first.config.runtime.clone();
     let descriptors = machine::raise_descriptor_limit();
     ferrule_config::reserve_descriptors(SPARE_DESCRIPTORS);
@@ -132,24 +212,21 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
     let links: Vec<Arc<CoreLink>> = links.collect();
     let (logs, rings): (Vec<LogProducer>, Vec<LogConsumer>) =
         links.iter().map(|_| log_ring(RING_BYTES)).unzip();
-    let listeners = Arc::new(Listeners::new(cores.len()));
+    let listeners = Arc::new(listeners(takeover.as_mut(), cores.len())?);
     let prepared = opening::open(&listeners, &first.config, || !commands.is_stopping())
-        .map_err(|errors| cannot_start(&reloader::ReloadError::Bind(errors)))?;
-    let outputs = LogOutputs::open(&first.config.log).map_err(|error| cannot_start(&error))?;
+        .map_err(|errors| StartError::of(&reloader::ReloadError::Bind(errors)))?;
+    let outputs = LogOutputs::open(&first.config.log).map_err(|error| StartError::of(&error))?;
     let status = Arc::new(ProcessStatus::new(links.clone()));
     let writer = LogWriter::start(outputs, rings, &status.lost_lines)
-        .map_err(|error| cannot_start(&error))?;
+        .map_err(|error| StartError::of(&error))?;
     let level = diagnostics::start(&writer, first.config.log.level);
     diagnostics::log_panics(&writer);
     let (names, look_up) = (Arc::clone(&status.names), Arc::new(resolver::system));
     let resolver = Resolver::start(links.clone(), look_up, names, &status.checks)
-        .map_err(|error| cannot_start(&error))?;
-    let mut endpoints = OpenEndpoints::new(&status, commands);
-    let open = endpoints
-        .prepare(&first.config)
-        .map_err(|words| cannot_start(&reloader::ReloadError::Endpoint(words)))?;
+        .map_err(|error| StartError::of(&error))?;
+    let takes_over = takeover.is_some();
+    let manager = Arc::new(service_manager(takes_over));
     reloader::warn_of_problems(&first.warnings);
-    reloader::warn_of_waiting(&open);
     warn_of_descriptors(descriptors, &runtime, first.warnings.is_given("runtime.max_connections"));
     let bound = prepared.bound().iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut reloader = Reloader {
@@ -164,15 +241,75 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<(InitialState, Relo
         started_with: runtime.clone(),
         current: Arc::clone(&first),
         status: Arc::clone(&status),
-        endpoints,
+        endpoints: OpenEndpoints::new(&status, commands),
         commands: Arc::clone(commands),
         watched,
+        program,
+        offer: None,
+        manager,
+        pid_file: None,
     };
-    reloader.hand_over(&first, prepared, open);
+    let successor = begin(&mut reloader, prepared, takeover)?;
     let listening = bound.join(", ");
-    let initial =
-        InitialState { runtime, cores, links, logs, listeners, listening, writer, status };
-    Ok((initial, reloader))
+    let initial = InitialState {
+        runtime,
+        cores,
+        links,
+        logs,
+        listeners,
+        listening,
+        writer,
+        status,
+        takes_over,
+        manager: Arc::clone(&reloader.manager),
+    };
+    Ok(Loaded { initial, reloader, successor })
+}
+
+fn service_manager(takes_over: bool) -> ServiceManager {
+    ServiceManager::of_environment(takes_over).unwrap_or_else(|words| {
+        tracing::warn!("the service manager cannot be told anything: {words}");
+        ServiceManager::default()
+    })
+}
+
+/// Those of a former process, or none yet.
+fn listeners(takeover: Option<&mut Takeover>, cores: usize) -> Result<Listeners, StartError> {
+    let Some(takeover) = takeover else { return Ok(Listeners::new(cores)) };
+    std::mem::take(&mut takeover.listeners).into_listeners(cores).map_err(StartError::Words)
+}
+
+/// Posts the first generation to the cores: with its listeners, or, in an upgrade, with those of the self-test.
+fn begin(
+    reloader: &mut Reloader,
+    prepared: PreparedListeners,
+    takeover: &mut Option<Takeover>,
+) -> Result<Option<Successor>, StartError> {
+    let first = Arc::clone(&reloader.current);
+    if takeover.is_some() {
+        let tests = SelfTestSockets::open(first.config.listens.len(), reloader.links.len())
+            .map_err(|error| StartError::of(&error))?;
+        reloader.hand_over_for_tests(&prepared, &tests);
+        return Ok(takeover.take().map(|takeover| Successor { takeover, prepared, tests }));
+    }
+    let open = reloader
+        .endpoints
+        .prepare(&first.config)
+        .map_err(|words| StartError::of(&reloader::ReloadError::Endpoint(words)))?;
+    reloader::warn_of_waiting(&open);
+    reloader.write_pid_file(&first.config).map_err(StartError::Words)?;
+    reloader.hand_over(&first, prepared, open);
+    Ok(None)
+}
+
+/// Says that every core listens.
+pub(crate) fn log_ready(status: &ProcessStatus, listening: &str) {
+    tracing::info!(
+        "ferrule {} ready: {} workers, driver {}, listening on {listening}",
+        env!("CARGO_PKG_VERSION"),
+        status.links.len(),
+        status.drivers(),
+    );
 }
 
 /// Tells if there are too few descriptors: a client connection may need one more, to an upstream. It is a warning

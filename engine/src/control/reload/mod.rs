@@ -2,6 +2,7 @@
 //! resolved names of upstream nodes.
 
 mod address_table;
+pub(crate) mod core_waits;
 mod fixed_keys;
 pub(crate) mod loader;
 mod opening;
@@ -10,4 +11,5 @@ pub mod reloader;
 mod renewal;
 pub mod resolver;
 pub(crate) mod source;
+mod upgrade;
 mod watched_files;

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ferrule_config::model::Runtime;
-use ferrule_config::{Draft, Problems};
+use ferrule_config::{Config, Draft, Problems};
 
+use super::core_waits::{of_late, wait_for_cores};
 use super::fixed_keys::of_fixed;
 use super::opening;
 use super::resolver::Resolver;
@@ -22,16 +23,20 @@ use crate::control::logs::diagnostics::LevelSwitch;
 use crate::control::logs::outputs::{LogOpenError, LogOutputs};
 use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
+use crate::control::process::pid_file::PidFile;
+use crate::control::process::service_manager::ServiceManager;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::{
     ProcessStatus, Reloads, SharedStates, TakenReload, TicketAnswer,
 };
 use crate::control::stores::StoreThreads;
+use crate::control::upgrade::offer::Offer;
+use crate::control::upgrade::program::Program;
 use crate::health::announce::announce_panic;
 use crate::health::{Breakers, NodeStates};
 use crate::limits::Limits;
 use crate::setup::listeners::{BindError, Listeners, PreparedListeners};
-use crate::setup::{Addresses, CoreLink, Generation, Handover};
+use crate::setup::{Addresses, CoreLink, Generation, Handover, OpenListener};
 
 /// How long a reload waits for names that were not known before. Requests are served meanwhile.
 pub const NAMES_PATIENCE: Duration = Duration::from_secs(2);
@@ -39,8 +44,6 @@ pub const NAMES_PATIENCE: Duration = Duration::from_secs(2);
 const CORES_PATIENCE: Duration = Duration::from_secs(5);
 /// How often the queues of listeners that are being closed are checked.
 const CLOSING_CHECK_EVERY: Duration = Duration::from_millis(5);
-/// How often the acknowledgements of the cores are checked.
-const CORES_CHECK_EVERY: Duration = Duration::from_millis(2);
 
 /// Everything that is needed to put a generation into force.
 pub struct Reloader {
@@ -72,6 +75,14 @@ pub struct Reloader {
     pub(super) endpoints: OpenEndpoints,
     /// Tells whether the process is stopping; then there are no more reloads.
     pub(super) commands: Arc<CommandQueue>,
+    /// How the process was started.
+    pub(super) program: Program,
+    /// The upgrade that goes on.
+    pub(super) offer: Option<Offer>,
+    /// Who has started the process.
+    pub(super) manager: Arc<ServiceManager>,
+    /// The file with its number.
+    pub(super) pid_file: Option<PidFile>,
 }
 
 /// Why a reload was refused.
@@ -138,10 +149,24 @@ impl Reloader {
 
     /// Reloads, and answers these tickets.
     pub(super) fn reload_for(&mut self, tickets: Vec<u64>) {
+        self.manager.reloading();
         let answer = self.reload();
+        self.manager.ready(match &answer {
+            Ok(_) => "serving",
+            Err(_) => "serving; the last reload was refused",
+        });
         for ticket in tickets {
             self.status.answer_ticket(ticket, answer.clone());
         }
+    }
+
+    /// Writes the number of the process where the configuration wants it. `runtime.pid_file` changes with a restart or
+    /// an upgrade.
+    pub(super) fn write_pid_file(&mut self, config: &Config) -> Result<(), String> {
+        let Some(path) = &config.runtime.pid_file else { return Ok(()) };
+        let wrong = |error| format!("runtime.pid_file: cannot write {}: {error}", path.display());
+        self.pid_file = Some(PidFile::write(path).map_err(wrong)?);
+        Ok(())
     }
 
     /// Puts a draft into force. Returns the warnings, which have been logged.
@@ -200,7 +225,7 @@ impl Reloader {
 
     /// Opens endpoints that another process had at the start, if they are free by now.
     pub(super) fn open_waiting_endpoints(&mut self) {
-        if !self.commands.is_stopping() {
+        if !self.commands.is_stopping() && !self.commands.is_upgrading() {
             self.endpoints.open_waiting(&self.current.config, clock::monotonic());
         }
     }
@@ -212,6 +237,17 @@ impl Reloader {
         sockets: &PreparedListeners,
         addresses: &Arc<Addresses>,
     ) {
+        self.post_with(generation, &|core| sockets.of_core(core), sockets, addresses);
+    }
+
+    /// Likewise, but each core listens by other sockets than those that are shown to operators.
+    pub(super) fn post_with(
+        &self,
+        generation: &Arc<Generation>,
+        of_core: &dyn Fn(usize) -> Vec<OpenListener>,
+        shown: &PreparedListeners,
+        addresses: &Arc<Addresses>,
+    ) {
         let meters: Vec<_> = self.links.iter().map(|_| Arc::new(generation.meters())).collect();
         let before = self.status.node_states();
         let breakers = Arc::new(Breakers::of(&generation.plan, &self.status.breakers()));
@@ -221,7 +257,7 @@ impl Reloader {
         for ((core, link), meters) in self.links.iter().enumerate().zip(&meters) {
             link.generation.post(Arc::new(Handover {
                 generation: Arc::clone(generation),
-                listeners: sockets.of_core(core),
+                listeners: of_core(core),
                 addresses: Arc::clone(addresses),
                 node_states: Arc::clone(&node_states),
                 breakers: Arc::clone(&breakers),
@@ -236,7 +272,7 @@ impl Reloader {
         }
         self.stores.follow(generation, &limits);
         let shared = SharedStates { node_states, breakers, limits };
-        self.status.activate(generation, meters, shared, sockets.bound());
+        self.status.activate(generation, meters, shared, shown.bound());
         self.resolver.publish(generation, addresses);
         self.prober.follow(generation);
     }
@@ -246,26 +282,6 @@ impl fmt::Debug for Reloader {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Reloader(generation {})", self.current.number)
     }
-}
-
-/// Waits until every core serves this generation or a newer one. Returns the cores that do not in time.
-#[must_use]
-pub fn wait_for_cores(links: &[Arc<CoreLink>], number: u64, patience: Duration) -> Vec<u32> {
-    let started = clock::monotonic();
-    loop {
-        let late = links.iter().filter(|link| link.seen_generation() < number);
-        let late: Vec<u32> = late.map(|link| link.core).collect();
-        if late.is_empty() || started.elapsed() >= patience {
-            return late;
-        }
-        std::thread::park_timeout(CORES_CHECK_EVERY);
-    }
-}
-
-/// What is said of cores that are late.
-pub(super) fn of_late(cores: &[u32]) -> Vec<String> {
-    let words = |core| format!("core {core} has not taken the new generation yet");
-    cores.iter().map(words).collect()
 }
 
 /// Writes warnings to the error log, one line each.
@@ -356,6 +372,10 @@ pub(crate) mod testing {
             endpoints,
             commands,
             watched,
+            program: Program::of_this_process(),
+            offer: None,
+            manager: Arc::default(),
+            pid_file: None,
         };
         reloader.hand_over(&first, prepared, prepared_endpoints);
         reloader
@@ -460,14 +480,5 @@ mod tests {
             assert!(Arc::ptr_eq(&old.listeners[0].socket, &new.listeners[0].socket));
         }
         assert!(!Arc::ptr_eq(&first[0].listeners[0].socket, &first[1].listeners[0].socket));
-    }
-
-    #[test]
-    fn late_cores_are_named() {
-        let links = [Arc::new(CoreLink::new(0)), Arc::new(CoreLink::new(1))];
-        links[0].acknowledge(3);
-        assert_eq!(wait_for_cores(&links, 3, Duration::ZERO), [1]);
-        links[1].acknowledge(4);
-        assert!(wait_for_cores(&links, 3, Duration::ZERO).is_empty());
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::core_waits;
 use super::reloader::{self, Reloader};
 use super::watched_files::WatchedFiles;
 use crate::setup::{Generation, RefusedFiles};
@@ -56,12 +57,12 @@ impl Reloader {
         reloader::log_warnings(&self.of_older_lists(&generation));
         self.current = generation;
         let number = self.current.number;
-        let late = reloader::wait_for_cores(&self.links, number, CORES_PATIENCE);
+        let late = core_waits::wait_for_cores(&self.links, number, CORES_PATIENCE);
         self.status.count_renewal(true);
         let first = changed.first().map(|path| path.display().to_string()).unwrap_or_default();
         let more = changed.len().saturating_sub(1);
         tracing::info!(file = first, more, "files read again: generation {number}");
-        reloader::log_warnings(&reloader::of_late(&late));
+        reloader::log_warnings(&core_waits::of_late(&late));
     }
 
     /// Records the files that were refused; their objects stay as they were, and all others are in force.

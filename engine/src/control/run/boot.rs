@@ -17,8 +17,8 @@ use super::supervisor::{self, Cores, RunEnd, Supervisor};
 use crate::control::process::clock;
 use crate::control::process::machine;
 use crate::control::process::terminal::{self, cannot_start};
+use crate::control::reload::core_waits;
 use crate::control::reload::loader::{self, InitialState};
-use crate::control::reload::reloader;
 use crate::control::state::commands::CommandQueue;
 use crate::report::LogProducer;
 use crate::setup::CoreLink;
@@ -126,6 +126,7 @@ impl Boot {
             listeners: &self.initial.listeners,
             status: &self.initial.status,
             writer: &self.initial.writer,
+            manager: &self.initial.manager,
         };
         let code = if self.await_cores(cores) {
             match supervisor.run() {
@@ -154,7 +155,7 @@ impl Boot {
         let started = clock::monotonic();
         let look = Duration::from_millis(100);
         loop {
-            let late = reloader::wait_for_cores(cores.links(), first, look);
+            let late = core_waits::wait_for_cores(cores.links(), first, look);
             if late.is_empty() || self.commands.is_stopping() {
                 break;
             }
@@ -164,13 +165,11 @@ impl Boot {
                 return false;
             }
         }
-        tracing::info!(
-            "ferrule {} ready: {} workers, driver {}, listening on {}",
-            env!("CARGO_PKG_VERSION"),
-            self.cores().len(),
-            self.initial.status.drivers(),
-            self.initial.listening,
-        );
+        // In an upgrade they listen for the self-test only, and the loader says when this process serves.
+        if !self.initial.takes_over {
+            loader::log_ready(&self.initial.status, &self.initial.listening);
+            self.initial.manager.ready("serving");
+        }
         true
     }
 }

@@ -22,15 +22,14 @@ use crate::control::process::clock;
 use crate::control::state::commands::CommandQueue;
 
 /// Those that say something to Ferrule.
-const COMMANDS: [i32; 5] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1];
+const COMMANDS: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 /// Ignored without a line: a log has reached its size limit, and the write that fails is reported like any
 /// other; whoever sends `SIGTERM` sends `SIGCONT` as well, so that a stopped process ends (systemd.kill(5),
 /// timeout(1)); the size of a terminal has changed.
 const SILENT: [i32; 3] = [SIGXFSZ, SIGCONT, SIGWINCH];
 /// Those that would end or stop the process, or that other servers listen to. signal-hook knows the last
 /// three but `SIGXCPU` by no name: `SIGSTKFLT`, `SIGPWR`, and a limit of processor time.
-const IGNORED: [i32; 11] = [
-    SIGUSR2,
+const IGNORED: [i32; 10] = [
     SIGALRM,
     SIGVTALRM,
     SIGPROF,
@@ -74,6 +73,11 @@ impl CaughtSignals {
                     // If it is too late for a reload, the supervisor logs that.
                     SIGHUP => drop(commands.reload(None)),
                     SIGUSR1 => commands.reopen_logs(),
+                    SIGUSR2 => {
+                        if let Err(reason) = commands.upgrade() {
+                            ignored.refuse(signal, reason, clock::monotonic());
+                        }
+                    }
                     SIGINT | SIGQUIT | SIGTERM => commands.stop(),
                     silent if SILENT.contains(&silent) => {}
                     other => ignored.log(other, clock::monotonic()),
@@ -90,14 +94,24 @@ struct IgnoredSignals(BTreeMap<i32, Instant>);
 
 impl IgnoredSignals {
     fn log(&mut self, signal: i32, now: Instant) {
+        if self.is_due(signal, now) {
+            tracing::warn!("{} is ignored", name(signal));
+        }
+    }
+
+    fn refuse(&mut self, signal: i32, reason: &str, now: Instant) {
+        if self.is_due(signal, now) {
+            tracing::warn!("{} is ignored: {reason}", name(signal));
+        }
+    }
+
+    fn is_due(&mut self, signal: i32, now: Instant) -> bool {
         let last = self.0.get(&signal);
         if last.is_some_and(|last| now.saturating_duration_since(*last) < LOG_EVERY) {
-            return;
+            return false;
         }
         self.0.insert(signal, now);
-        // In nginx it starts a new binary.
-        let advice = if signal == SIGUSR2 { ": a new binary takes a restart" } else { "" };
-        tracing::warn!("{} is ignored{advice}", name(signal));
+        true
     }
 }
 

@@ -6,11 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ferrule_config::model::Runtime;
+
 use super::core_monitor::{self, CoreMonitor};
 use super::port_monitor::PortMonitor;
 use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
+use crate::control::process::service_manager::{ServiceManager, Watchdog};
 use crate::control::state::commands::{CommandQueue, LoaderProgress, SupervisorCommand, TOO_LATE};
+use crate::control::state::health;
 use crate::control::state::status::ProcessStatus;
 use crate::health::Moment;
 use crate::health::announce::announce;
@@ -52,6 +56,7 @@ pub(super) struct Supervisor<'p> {
     pub(super) listeners: &'p Listeners,
     pub(super) status: &'p ProcessStatus,
     pub(super) writer: &'p LogWriter,
+    pub(super) manager: &'p ServiceManager,
 }
 
 impl Supervisor<'_> {
@@ -61,8 +66,9 @@ impl Supervisor<'_> {
         let started = clock::monotonic();
         let mut monitor = CoreMonitor::new(cores.links(), started);
         let mut ports = PortMonitor::new(started);
+        let mut watchdog = Watchdog::new();
         let lost = loop {
-            match commands.next_command(clock::monotonic() + TICK) {
+            match commands.next_command(clock::monotonic() + self.tick()) {
                 Some(SupervisorCommand::Stop) => break None,
                 Some(SupervisorCommand::ReopenLogs) => self.reopen_logs(),
                 Some(SupervisorCommand::TooLate) | None => {}
@@ -75,7 +81,11 @@ impl Supervisor<'_> {
             }
             let silent = monitor.check(cores.links(), clock::monotonic());
             self.status.set_silent_cores(silent);
-            ports.check(self.listeners, clock::monotonic());
+            self.show_life(&mut watchdog);
+            // The new process of an upgrade opens sockets beside ours.
+            if !commands.is_upgrading() {
+                ports.check(self.listeners, clock::monotonic());
+            }
             self.compare_nodes();
         };
         let end = if let Some(lost) = lost {
@@ -85,12 +95,49 @@ impl Supervisor<'_> {
             stop(cores);
             RunEnd::Lost
         } else {
+            self.announce();
             self.drain(self.drain_time())
         };
         for line in core_monitor::summary(cores.links(), started.elapsed()) {
             tracing::info!("{line}");
         }
         end
+    }
+
+    /// Tells that the process stops, and goes on as before for `runtime.shutdown_delay`, so that load balancers
+    /// notice. Another command to stop ends that. A process that another one has taken over from says nothing: the
+    /// service goes on.
+    fn announce(&self) {
+        if self.commands.has_handed_over() {
+            return;
+        }
+        self.manager.stopping();
+        let delay = self.runtime().map_or(Duration::ZERO, |runtime| runtime.shutdown_delay);
+        if delay.is_zero() {
+            return;
+        }
+        tracing::info!("not ready any more; draining in {} ms", delay.as_millis());
+        let end = clock::monotonic() + delay;
+        while clock::monotonic() < end && !self.cores.any_ended() {
+            match self.commands.next_command(end.min(clock::monotonic() + TICK)) {
+                Some(SupervisorCommand::Stop) => return,
+                Some(SupervisorCommand::TooLate) => tracing::warn!("{TOO_LATE}"),
+                Some(SupervisorCommand::ReopenLogs) => self.reopen_logs(),
+                None => {}
+            }
+        }
+    }
+
+    /// A manager that wants signs of life more often than the cores are checked gets them.
+    fn tick(&self) -> Duration {
+        self.manager.alive_every().map_or(TICK, |every| every.min(TICK))
+    }
+
+    fn show_life(&self, watchdog: &mut Watchdog) {
+        let now = clock::monotonic();
+        let is_alive =
+            || health::liveness(self.status, now).iter().all(|check| check.trouble.is_none());
+        watchdog.check(self.manager, now, is_alive);
     }
 
     /// Refuses new connections, and lets the cores finish their exchanges, until the deadline or a second
@@ -151,8 +198,11 @@ impl Supervisor<'_> {
 
     /// How long a drain may take, by the configuration in force.
     fn drain_time(&self) -> Duration {
-        let current = self.status.current();
-        current.map_or(Duration::ZERO, |now| now.generation.config.runtime.shutdown_timeout)
+        self.runtime().map_or(Duration::ZERO, |runtime| runtime.shutdown_timeout)
+    }
+
+    fn runtime(&self) -> Option<Runtime> {
+        Some(self.status.current()?.generation.config.runtime.clone())
     }
 }
 
@@ -207,6 +257,7 @@ mod tests {
         reloader: Reloader,
         cores: Scripted,
         commands: CommandQueue,
+        manager: ServiceManager,
     }
 
     impl Fixture {
@@ -215,12 +266,19 @@ mod tests {
             let reloader = testing::reloader(&file);
             let links = reloader.links.clone();
             let cores = Scripted { links, end_at, lost: AtomicBool::new(lost) };
-            Self { _folder: folder, reloader, cores, commands: CommandQueue::default() }
+            Self {
+                _folder: folder,
+                reloader,
+                cores,
+                commands: CommandQueue::default(),
+                manager: ServiceManager::default(),
+            }
         }
 
         fn supervisor(&self) -> Supervisor<'_> {
             let Reloader { status, writer, listeners, .. } = &self.reloader;
-            Supervisor { cores: &self.cores, commands: &self.commands, listeners, status, writer }
+            let (cores, commands, manager) = (&self.cores, &self.commands, &self.manager);
+            Supervisor { cores, commands, listeners, status, writer, manager }
         }
 
         fn run(&self) -> (RunEnd, Phase) {

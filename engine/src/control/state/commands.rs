@@ -5,6 +5,10 @@
 //! The loader, the thread that reads files, takes reloads, and checks files whenever that is due.
 //! A command that is given many times is pending once, and no number of commands delays a check of files.
 //! After a command to stop there are no more reloads.
+//!
+//! One upgrade goes on at a time. While it does, reloads wait: the new process takes the sockets as they were at
+//! its start. A command to stop ends an upgrade, but while the new process begins to accept connections: then it
+//! waits for a moment, until it is known which process is to drain.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,6 +17,10 @@ use crate::control::process::clock;
 
 /// The answer to a reload that is asked for during a drain.
 pub(crate) const TOO_LATE: &str = "no reload during a drain";
+/// The answer to an upgrade that is asked for during a drain.
+pub(crate) const NO_UPGRADE: &str = "no upgrade during a drain";
+/// The answer to an upgrade that is asked for during another one.
+pub(crate) const UPGRADING: &str = "an upgrade is under way already";
 
 /// A command for the supervisor.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +40,10 @@ pub(crate) enum LoaderJob {
     CheckFiles,
     /// Load the configuration again, and answer these tickets.
     Reload(Vec<u64>),
+    /// Begin the upgrade of this number.
+    Upgrade(u64),
+    /// The new process has proved itself, or has failed.
+    EndUpgrade,
     /// Close the endpoints and end the thread.
     End,
 }
@@ -77,11 +89,48 @@ struct PendingCommands {
     /// The tickets that the next reload answers.
     tickets: Vec<u64>,
     progress: LoaderProgress,
+    upgrade: PendingUpgrade,
+}
+
+#[derive(Debug, Default)]
+struct PendingUpgrade {
+    /// How many were asked for.
+    count: u64,
+    stage: UpgradeStage,
+}
+
+/// How far the upgrade is that goes on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum UpgradeStage {
+    /// There is none.
+    #[default]
+    None,
+    /// The loader is to begin it.
+    Wanted,
+    /// The new process is to prove itself.
+    Offered,
+    /// It has, or has failed.
+    OfferEnded,
+    /// The loader ends it.
+    Ending,
+    /// The new process begins to accept connections: a command to stop waits.
+    Handing,
+    /// It serves, and this process drains.
+    HandedOver,
+}
+
+/// What came for this process while another one took over.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Overtaken {
+    /// A command to stop.
+    pub(crate) stop: bool,
+    /// A command to reload.
+    pub(crate) reload: bool,
 }
 
 impl PendingCommands {
     fn next_command(&mut self) -> Option<SupervisorCommand> {
-        if self.stops > 0 {
+        if self.stops > 0 && self.upgrade.stage != UpgradeStage::Handing {
             self.stops -= 1;
             return Some(SupervisorCommand::Stop);
         }
@@ -100,8 +149,32 @@ impl PendingCommands {
         if now >= check_due {
             return Some(LoaderJob::CheckFiles);
         }
+        match self.upgrade.stage {
+            UpgradeStage::Wanted => {
+                self.upgrade.stage = UpgradeStage::Offered;
+                return Some(LoaderJob::Upgrade(self.upgrade.count));
+            }
+            UpgradeStage::OfferEnded => {
+                self.upgrade.stage = UpgradeStage::Ending;
+                return Some(LoaderJob::EndUpgrade);
+            }
+            UpgradeStage::Offered | UpgradeStage::Ending | UpgradeStage::Handing => return None,
+            UpgradeStage::None | UpgradeStage::HandedOver => {}
+        }
         std::mem::take(&mut self.reload)
             .then(|| LoaderJob::Reload(std::mem::take(&mut self.tickets)))
+    }
+
+    fn upgrade(&mut self) -> Result<u64, &'static str> {
+        if self.stage >= RunStage::Stopping {
+            return Err(NO_UPGRADE);
+        }
+        if self.upgrade.stage != UpgradeStage::None {
+            return Err(UPGRADING);
+        }
+        self.upgrade.count += 1;
+        self.upgrade.stage = UpgradeStage::Wanted;
+        Ok(self.upgrade.count)
     }
 
     fn stop(&mut self) {
@@ -146,6 +219,57 @@ impl CommandQueue {
     /// is stopping and there will be no reload.
     pub(crate) fn reload(&self, ticket: Option<u64>) -> bool {
         self.update(|pending| pending.reload(ticket))
+    }
+
+    /// Commands the loader to begin an upgrade, and returns its number.
+    ///
+    /// # Errors
+    /// Why there will be none.
+    pub(crate) fn upgrade(&self) -> Result<u64, &'static str> {
+        self.update(PendingCommands::upgrade)
+    }
+
+    /// Does an upgrade go on?
+    pub(crate) fn is_upgrading(&self) -> bool {
+        !matches!(self.pending().upgrade.stage, UpgradeStage::None | UpgradeStage::HandedOver)
+    }
+
+    /// The new process has proved itself, or has failed.
+    pub(crate) fn end_offer(&self) {
+        self.update(|pending| pending.upgrade.stage = UpgradeStage::OfferEnded);
+    }
+
+    /// Lets commands to stop wait. False if there was one: then this process is to end, and no other takes over.
+    pub(crate) fn hold_stops(&self) -> bool {
+        self.update(|pending| {
+            let goes_on = pending.stage == RunStage::Serving;
+            if goes_on {
+                pending.upgrade.stage = UpgradeStage::Handing;
+            }
+            goes_on
+        })
+    }
+
+    /// The upgrade has ended. If another process has taken over, this one drains; what was commanded meanwhile is
+    /// for the other one as well.
+    pub(crate) fn end_upgrade(&self, taken_over: bool) -> Overtaken {
+        self.update(|pending| {
+            if !taken_over {
+                pending.upgrade.stage = UpgradeStage::None;
+                return Overtaken::default();
+            }
+            pending.upgrade.stage = UpgradeStage::HandedOver;
+            let overtaken = Overtaken { stop: pending.stops > 0, reload: pending.reload };
+            if pending.stops == 0 {
+                pending.stop();
+            }
+            overtaken
+        })
+    }
+
+    /// Does another process serve by now?
+    pub(crate) fn has_handed_over(&self) -> bool {
+        self.pending().upgrade.stage == UpgradeStage::HandedOver
     }
 
     /// Has there been a command to stop?
@@ -275,7 +399,7 @@ mod tests {
                         );
                         now += takes;
                     }
-                    Some(LoaderJob::End) => unreachable!("no command to end"),
+                    Some(other) => unreachable!("{other:?} was not commanded"),
                     None => now = due,
                 }
             }
@@ -328,5 +452,45 @@ mod tests {
         assert_eq!(commands.wait_for_start(), LoaderProgress::Starting);
         assert_eq!(commands.next_command(clock::monotonic()), Some(SupervisorCommand::Stop));
         assert!(!commands.wait_for_end(clock::monotonic()));
+    }
+
+    #[test]
+    fn one_upgrade_goes_on_at_a_time_and_reloads_wait() {
+        let commands = CommandQueue::default();
+        let job = || commands.pending().next_job(clock::monotonic(), clock::monotonic() + EVERY);
+        assert_eq!(commands.upgrade(), Ok(1));
+        assert_eq!(commands.upgrade(), Err(UPGRADING));
+        assert!(commands.reload(None) && commands.is_upgrading());
+        assert_eq!((job(), job()), (Some(LoaderJob::Upgrade(1)), None));
+        commands.end_offer();
+        assert_eq!((job(), job()), (Some(LoaderJob::EndUpgrade), None));
+        assert!(commands.hold_stops());
+        commands.end_upgrade(false);
+        assert_eq!((job(), job()), (Some(LoaderJob::Reload(Vec::new())), None));
+        assert!(!commands.is_upgrading() && !commands.has_handed_over());
+        assert_eq!(commands.upgrade(), Ok(2));
+        commands.stop();
+        assert!(!commands.hold_stops(), "this process is to end");
+        commands.end_upgrade(false);
+        assert_eq!(commands.upgrade(), Err(NO_UPGRADE));
+    }
+
+    /// What comes while the new process begins to accept waits, and is for both.
+    #[test]
+    fn a_stop_waits_until_it_is_known_who_drains() {
+        let commands = CommandQueue::default();
+        assert_eq!(commands.upgrade(), Ok(1));
+        assert!(commands.hold_stops());
+        commands.stop();
+        assert_eq!(commands.next_command(clock::monotonic()), None);
+        assert_eq!(commands.end_upgrade(true), Overtaken { stop: true, reload: false });
+        assert_eq!(commands.next_command(clock::monotonic()), Some(SupervisorCommand::Stop));
+        assert_eq!(commands.next_command(clock::monotonic()), None, "it drains");
+        let commands = CommandQueue::default();
+        assert_eq!(commands.upgrade(), Ok(1));
+        assert!(commands.hold_stops() && commands.reload(None));
+        assert_eq!(commands.end_upgrade(true), Overtaken { stop: false, reload: true });
+        assert!(commands.has_handed_over() && commands.is_stopping());
+        assert_eq!(commands.next_command(clock::monotonic()), Some(SupervisorCommand::Stop));
     }
 }

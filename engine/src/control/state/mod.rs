@@ -9,3 +9,4 @@ pub(crate) mod node_totals;
 pub(crate) mod route_question;
 pub(crate) mod status;
 pub(crate) mod totals;
+pub(crate) mod upgrades;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::certificates::{self, ConfiguredCertificate};
 use super::name_status::NameStatus;
 use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
+use super::upgrades::UpgradeBoard;
 use crate::control::checks::CheckBoard;
 use crate::control::logs::lost_lines::LostLines;
 use crate::control::process::clock;
@@ -129,6 +130,8 @@ pub(crate) struct ProcessStatus {
     pub(crate) checks: Arc<CheckBoard>,
     /// How lookups of upstream nodes' names went.
     pub(crate) names: Arc<NameStatus>,
+    /// How binary upgrades went.
+    pub(crate) upgrades: UpgradeBoard,
     fields: Mutex<StatusFields>,
     /// Notified when a ticket is answered.
     answered: Condvar,
@@ -179,6 +182,7 @@ impl ProcessStatus {
             lost_lines: Arc::default(),
             checks: Arc::default(),
             names: Arc::default(),
+            upgrades: UpgradeBoard::default(),
             fields: Mutex::new(StatusFields { reloads, ..StatusFields::default() }),
             answered: Condvar::new(),
             clients: Mutex::new(clients),
