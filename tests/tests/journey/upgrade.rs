@@ -134,8 +134,8 @@ impl Upgradable {
     /// The answer to `ferrule ctl upgrade --wait`.
     pub(crate) fn ask_for_upgrade(&self) -> Value {
         let (code, out, error) = ctl(self.dir(), &["--json", "upgrade", "--wait"]);
-        let answer: Value = serde_json::from_str(&out)
-            .unwrap_or_else(|_| panic!("{code:?} {out} {error}\n{}", self.log()));
+        let answer: Value = serde_json::from_str(&out).unwrap_or_default();
+        assert!(answer.is_object(), "{code:?} {out} {error}\n{}", self.log());
         assert_eq!(code == Some(0), answer["ok"] == true, "{answer}");
         answer
     }
@@ -144,7 +144,8 @@ impl Upgradable {
     pub(crate) fn upgrade(&mut self) -> u32 {
         let answer = self.ask_for_upgrade();
         let pid = answer["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-        let pid = pid.unwrap_or_else(|| panic!("{answer}\n{}", self.log()));
+        assert!(pid.is_some(), "{answer}\n{}", self.log());
+        let pid = pid.expect("just seen");
         assert!(!self.processes.contains(&pid));
         self.processes.push(pid);
         let by_new = poll(PATIENCE, || (self.status()["pid"] == pid).then_some(()));
@@ -311,7 +312,8 @@ on_both_drivers! {
         place.gateway.process.signal(Signal::USR2);
         let first = place.gateway.process.id();
         let pid = poll(PATIENCE, || place.status()["pid"].as_u64().filter(|pid| *pid != u64::from(first)));
-        let pid = pid.unwrap_or_else(|| panic!("{}", place.log()));
+        assert!(pid.is_some(), "{}", place.log());
+        let pid = pid.expect("just seen");
         place.note(u32::try_from(pid).expect("a process number"));
         // The new process serves, the old one still has a request.
         assert_eq!(raw::plain_get(place.gateway.port("front"), "x", "/").status(), 200);

@@ -30,7 +30,7 @@ use crate::control::state::status::{
     ProcessStatus, Reloads, SharedStates, TakenReload, TicketAnswer,
 };
 use crate::control::stores::StoreThreads;
-use crate::control::upgrade::offer::Offer;
+use crate::control::upgrade::offer::UpgradeOffer;
 use crate::control::upgrade::program::Program;
 use crate::health::announce::announce_panic;
 use crate::health::{Breakers, NodeStates};
@@ -78,7 +78,7 @@ pub struct Reloader {
     /// How the process was started.
     pub(super) program: Program,
     /// The upgrade that goes on.
-    pub(super) offer: Option<Offer>,
+    pub(super) offer: Option<UpgradeOffer>,
     /// Who has started the process.
     pub(super) manager: Arc<ServiceManager>,
     /// The file with its number.

@@ -14,7 +14,7 @@ use super::reloader::{NAMES_PATIENCE, Reloader};
 use crate::control::state::commands::{NO_UPGRADE, Overtaken};
 use crate::control::state::upgrades::{UpgradeResult, UpgradedTo};
 use crate::control::upgrade::messages::FromNew;
-use crate::control::upgrade::offer::{Offer, OfferedSockets, ReadyProcess, TakenSockets};
+use crate::control::upgrade::offer::{OfferedSockets, ReadyProcess, TakenSockets, UpgradeOffer};
 use crate::control::upgrade::self_test;
 use crate::control::upgrade::takeover::Takeover;
 use crate::setup::inherited::SelfTestSockets;
@@ -46,7 +46,7 @@ impl Reloader {
         }
     }
 
-    fn offer(&self, number: u64) -> Result<Offer, Vec<String>> {
+    fn offer(&self, number: u64) -> Result<UpgradeOffer, Vec<String>> {
         if self.commands.is_stopping() {
             return Err(vec![NO_UPGRADE.to_owned()]);
         }
@@ -60,7 +60,7 @@ impl Reloader {
             refused: upgrades.refused,
         };
         let patience = self.current.config.runtime.upgrade_timeout;
-        Offer::start(number, self.program.clone(), sockets, patience, &self.commands)
+        UpgradeOffer::start(number, self.program.clone(), sockets, patience, &self.commands)
             .map_err(no_descriptor)
     }
 

@@ -64,7 +64,7 @@ pub(crate) struct OfferedAdmin {
 
 /// An upgrade that is under way.
 #[derive(Debug)]
-pub(crate) struct Offer {
+pub(crate) struct UpgradeOffer {
     /// Which one, counted from the start of this process.
     pub(crate) number: u64,
     thread: JoinHandle<Result<ReadyProcess, Vec<String>>>,
@@ -127,7 +127,7 @@ impl Drop for NewProcess {
     }
 }
 
-impl Offer {
+impl UpgradeOffer {
     /// Starts the program, and tells the queue when it is known whether it can serve.
     ///
     /// # Errors
