@@ -7,9 +7,9 @@ use ferrule_import::nginx::{Files, NginxOptions, convert};
 use ferrule_import::{Import, Kind, Outcome};
 
 /// No file but the one that is converted.
-struct Nothing;
+struct NoFiles;
 
-impl Files for Nothing {
+impl Files for NoFiles {
     fn read(&self, _: &Path) -> Result<Vec<u8>, String> {
         Err(String::from("it is not there"))
     }
@@ -26,7 +26,7 @@ fn import_with(text: &str, skips_files: bool) -> Import {
         prefix: None,
         skips_files,
     };
-    convert(text.as_bytes(), &options, &Nothing)
+    convert(text.as_bytes(), &options, &NoFiles)
 }
 
 /// These lines in a server with TLS, and `around` in front of it.

@@ -177,7 +177,7 @@ fn is_overtaken(at: usize, all: &[Compared<'_>]) -> bool {
     let Some(own) = all.get(at) else { return false };
     let mut around = own.parent;
     while let Some((number, outer)) = around.and_then(|number| Some((number, all.get(number)?))) {
-        let beside = |(other, one): (usize, &Compared<'_>)| {
+        let beside = |other: usize, one: &Compared<'_>| {
             let is_longer = one.text.len() > outer.text.len() && own.text.starts_with(one.text);
             let is_same = one.comparison == Comparison::Exact && one.text == own.text;
             other != number
@@ -185,7 +185,7 @@ fn is_overtaken(at: usize, all: &[Compared<'_>]) -> bool {
                 && ((one.comparison.is_prefix() && is_longer) || is_same)
         };
         let is_prefix_of_own = own.text == outer.text && own.comparison.is_prefix();
-        if is_prefix_of_own || all.iter().enumerate().any(beside) {
+        if is_prefix_of_own || all.iter().enumerate().any(|(other, one)| beside(other, one)) {
             return true;
         }
         around = outer.parent;
