@@ -23,6 +23,7 @@ const HOUSES: [House; 2] = [
             "stores",
             "state",
             "metrics",
+            "upgrade",
             "endpoints",
             "reload",
             "run",

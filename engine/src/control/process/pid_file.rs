@@ -7,6 +7,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+
 use super::directory;
 
 /// Bytes of the file: a number and a line feed.
@@ -26,7 +28,9 @@ impl PidFile {
         let mut new = path.as_os_str().to_owned();
         new.push(format!(".{}", std::process::id()));
         let new = PathBuf::from(new);
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&new)?;
+        let new_one = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+        let mut file = fs::File::from(rustix::fs::open(&new, new_one, mode)?);
         let written = file
             .write_all(format!("{}\n", std::process::id()).as_bytes())
             .and_then(|()| fs::rename(&new, path));

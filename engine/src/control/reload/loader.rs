@@ -228,7 +228,7 @@ fn load_after(
     let manager = Arc::new(service_manager(takes_over));
     reloader::warn_of_problems(&first.warnings);
     warn_of_descriptors(descriptors, &runtime, first.warnings.is_given("runtime.max_connections"));
-    let bound = prepared.bound().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let listening: Vec<String> = prepared.bound().iter().map(ToString::to_string).collect();
     let mut reloader = Reloader {
         source,
         links: links.clone(),
@@ -250,14 +250,13 @@ fn load_after(
         pid_file: None,
     };
     let successor = begin(&mut reloader, prepared, takeover)?;
-    let listening = bound.join(", ");
     let initial = InitialState {
         runtime,
         cores,
         links,
         logs,
         listeners,
-        listening,
+        listening: listening.join(", "),
         writer,
         status,
         takes_over,

@@ -122,15 +122,16 @@ impl Reloader {
         let to = UpgradedTo { pid: process.id(), version: process.version.clone() };
         tracing::info!(pid = to.pid, version = to.version, "upgrade: the new process serves");
         self.manager.main_process(to.pid);
-        self.record_upgrade(number, Ok(to));
-        self.listen_but_for(&listeners);
-        self.listeners.release(&listeners);
         if metrics {
             self.endpoints.release_metrics();
         }
         if admin {
             self.endpoints.release_admin();
         }
+        // Whoever waits for it finds the new process at the admin socket.
+        self.record_upgrade(number, Ok(to));
+        self.listen_but_for(&listeners);
+        self.listeners.release(&listeners);
         let Overtaken { stop, reload } = self.commands.end_upgrade(true);
         if stop {
             process.signal(Signal::TERM);

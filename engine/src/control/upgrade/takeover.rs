@@ -6,6 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::net::SocketType;
 use rustix::net::sockopt::{socket_peercred, socket_type};
 use socket2::SockRef;
@@ -181,7 +182,8 @@ fn channel(word: &str) -> Result<Channel, String> {
     if peer != parent {
         return wrong("the standard input comes from another process");
     }
-    let null = std::fs::File::open("/dev/null").map_err(|error| format!("/dev/null: {error}"))?;
+    let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| format!("/dev/null: {error}"))?;
     rustix::stdio::dup2_stdin(&null).map_err(|error| format!("the standard input: {error}"))?;
     Ok(Channel::of(socket))
 }
