@@ -58,7 +58,7 @@ on_both_drivers! {
         let manager = Manager::new(scratch.path(), driver);
         let variable = format!("NOTIFY_SOCKET={}", manager.name);
         let mut gateway = Setup::new(scratch.path(), driver, &format!("{ADMIN}{PLAIN}"))
-            .under(&["env", &variable, "WATCHDOG_USEC=200000"])
+            .under(&["env", &variable, "WATCHDOG_USEC=2000000"])
             .runtime_line("pid_file = \"ferrule.pid\"")
             .set("upstream", &upstream.port)
             .start();
@@ -74,7 +74,7 @@ on_both_drivers! {
         assert_eq!(gateway.signal_reload(), Reloaded::Refused);
         assert!(manager.said().starts_with("RELOADING=1\n"));
         assert_eq!(manager.said(), "READY=1\nSTATUS=serving; the last reload was refused");
-        for _ in 0..3 {
+        for _ in 0..2 {
             poll(PATIENCE, || (manager.any() == "WATCHDOG=1").then_some(())).expect("a sign of life");
         }
         // The new process is the main one, says that it is ready, and is alive.
