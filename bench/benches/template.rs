@@ -7,7 +7,7 @@ use std::hint::black_box;
 use criterion::Criterion;
 use ferrule_bench::input;
 use ferrule_config::Place;
-use ferrule_config::model::{AccessFormat, AccessLog, LogTarget};
+use ferrule_config::model::{AccessFormat, AccessLog, LogFilter, LogTarget};
 use ferrule_config::template::Variable;
 use ferrule_engine::plan::Plan;
 use ferrule_engine::plan::facts::{Facts, LogFacts};
@@ -45,6 +45,7 @@ fn main() {
             place: Place::default(),
             format,
             format_place: Place::default(),
+            filter: LogFilter::default(),
         });
         let line = Plan::build(&config).access_log.unwrap();
         let fixed = line.fixed_parts(&facts);

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use ferrule_config::Place;
-use ferrule_config::model::{AccessFormat, AccessLog, LogTarget};
+use ferrule_config::model::{AccessFormat, AccessLog, LogFilter, LogTarget};
 use ferrule_config::template::Variable;
 use ferrule_engine::exchange::request::Admission;
 use ferrule_engine::exchange::response::{PendingRequest, ResponseStep, admit_response};
@@ -70,6 +70,7 @@ impl Exchange {
             place: Place::default(),
             format: AccessFormat::Json,
             format_place: Place::default(),
+            filter: LogFilter::default(),
         };
         config.log.access = Some(access);
         let pem = include_bytes!("../certificates/v3-p256.crt");

@@ -52,11 +52,12 @@ pub(crate) fn check(root: &Raw, file: &Path, problems: &mut Problems) -> Config 
     check.router = http.router;
     let routes = check.routes(root, &http, asked);
     check.stores_are_used(&routes);
+    let log = check.log(root, &routes);
     Config {
         file: file.to_owned(),
         runtime: check.runtime(root),
         http,
-        log: check.log(root),
+        log,
         metrics: check.metrics(root, &listens),
         admin: check.admin(root),
         identity_headers,

@@ -1,37 +1,48 @@
 //! `[log]`.
 
 use crate::check::context::Check;
+use crate::check::log_targets::LogPlaces;
 use crate::check::process::with_table;
 use crate::json_template::{JsonTemplate, JsonTemplateError};
-use crate::model::{AccessFormat, AccessLog, ErrorFormat, Level, Log, LogEscape, LogTarget};
+use crate::model::{AccessFormat, AccessLog, ErrorFormat, Level, Log, LogEscape, LogTarget, Route};
 use crate::raw::{Raw, Text};
 use crate::template::{Piece, Template};
 
 impl Check<'_> {
-    pub(super) fn log(&mut self, root: &Raw) -> Log {
+    pub(super) fn log(&mut self, root: &Raw, routes: &[Route]) -> Log {
         with_table(root, "log", |log| {
-            with_table(log, "error", |raw| Log {
-                error: raw
-                    .text("path")
-                    .and_then(|path| self.log_target(raw, &path))
-                    .unwrap_or(LogTarget::Stderr),
-                error_place: raw.at("path"),
-                level: raw.word("level").unwrap_or(Level::Info),
-                error_format: raw.word("format").unwrap_or(ErrorFormat::Text),
-                access: log.table("access").and_then(|raw| self.access_log(raw)),
-                handshake_failures: log.flag("handshake_failures"),
-            })
+            let places = LogPlaces {
+                syslog: with_table(log, "syslog", |raw| self.syslog(raw)),
+                journald: with_table(log, "journald", |raw| self.journald(raw)),
+            };
+            let log_of = |check: &mut Self, raw: &Raw| {
+                let error = raw.text("path").and_then(|path| check.log_target(raw, &path, &places));
+                let access = log.table("access");
+                Log {
+                    error: error.unwrap_or(LogTarget::Stderr),
+                    error_place: raw.at("path"),
+                    level: raw.word("level").unwrap_or(Level::Info),
+                    error_format: raw.word("format").unwrap_or(ErrorFormat::Text),
+                    access: access.and_then(|raw| check.access_log(raw, &places, routes)),
+                    handshake_failures: log.flag("handshake_failures"),
+                }
+            };
+            let found = with_table(log, "error", |raw| log_of(self, raw));
+            self.log_tables_are_used(log, &found);
+            found
         })
     }
 
-    fn access_log(&mut self, raw: &Raw) -> Option<AccessLog> {
+    fn access_log(&mut self, raw: &Raw, places: &LogPlaces, routes: &[Route]) -> Option<AccessLog> {
         let format = self.access_format(raw);
+        let filter = self.log_filter(raw, routes);
         let path = raw.text("path")?;
         Some(AccessLog {
-            target: self.log_target(raw, &path)?,
+            target: self.log_target(raw, &path, places)?,
             place: path.place,
             format: format?,
             format_place: raw.at("format"),
+            filter,
         })
     }
 
@@ -88,12 +99,14 @@ impl Check<'_> {
         })
     }
 
-    fn log_target(&mut self, raw: &Raw, path: &Text) -> Option<LogTarget> {
+    fn log_target(&mut self, raw: &Raw, path: &Text, places: &LogPlaces) -> Option<LogTarget> {
         match path.text.as_str() {
             "stderr" => Some(LogTarget::Stderr),
             "stdout" => Some(LogTarget::Stdout),
+            "syslog" => places.syslog.clone().map(LogTarget::Syslog),
+            "journald" => places.journald.clone().map(LogTarget::Journald),
             "" => {
-                let help = "write a path, \"stderr\" or \"stdout\"";
+                let help = "write a path, \"stderr\", \"stdout\", \"syslog\" or \"journald\"";
                 self.error(path.place, raw.path("path"), "this is empty", help);
                 None
             }

@@ -24,6 +24,7 @@ mod ids;
 mod limits;
 mod listens;
 mod log;
+mod log_targets;
 mod observe;
 mod pools;
 mod process;

@@ -16,6 +16,7 @@ mod header_changes;
 mod http;
 mod key;
 mod limits;
+mod log;
 mod observe;
 mod proxy;
 mod real_ip;

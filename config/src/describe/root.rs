@@ -2,12 +2,13 @@
 
 use crate::describe::http::HTTP;
 use crate::describe::key::{Kind, Table, optional, required};
+use crate::describe::log::LOG;
 use crate::describe::observe::{ADMIN, METRICS};
 use crate::describe::proxy::{GLOBAL_RULES, ROUTES, SERVICES, UPSTREAMS};
 use crate::describe::refused;
 use crate::describe::ssl_defaults::SSL_DEFAULTS;
 use crate::describe::stores::STORES;
-use crate::describe::tables::{IDENTITY_HEADERS, LISTEN, LOG, RUNTIME, SSLS};
+use crate::describe::tables::{IDENTITY_HEADERS, LISTEN, RUNTIME, SSLS};
 
 /// The whole file.
 pub(crate) static ROOT: Table = Table {

@@ -11,7 +11,7 @@ use crate::describe::ssl_client::CLIENT;
 use crate::describe::versions_and_groups::{
     SSL_CIPHERS, SSL_ECDH_CURVE, SSL_PREFER_SERVER_CIPHERS, SSL_PROTOCOLS,
 };
-use crate::model::{ErrorFormat, IoDriver, Level, LogEscape, MtlsRoutes, XfccKey, XfccMode};
+use crate::model::{IoDriver, MtlsRoutes, XfccKey, XfccMode};
 use crate::words::{SslType, Word};
 
 static IO_DRIVER: Words = Words { words: IoDriver::WORDS, refused: &[] };
@@ -101,78 +101,6 @@ pub(super) static RUNTIME: Table = Table {
             Kind::Table(&RESOLVER),
             "its defaults",
             "How names of upstream nodes are looked up.",
-        ),
-    ],
-    refused: &[],
-};
-
-pub(super) static LOG: Table = Table {
-    name: "log",
-    doc: "Where logs go. A path is a file, \"stderr\" or \"stdout\".",
-    keys: &[
-        optional(
-            "error",
-            Kind::Short(&LOG_ERROR, "path"),
-            "its defaults",
-            "Diagnostics: a table, or its path alone.",
-        ),
-        optional(
-            "access",
-            Kind::Short(&LOG_ACCESS, "path"),
-            "no access log",
-            "One line for each request: a table, or its path alone.",
-        ),
-        flag("handshake_failures", true, "One line for each failed handshake, in the error log."),
-    ],
-    refused: &[],
-};
-
-static LEVEL: Words = Words { words: Level::WORDS, refused: &[] };
-static ERROR_FORMAT: Words = Words { words: ErrorFormat::WORDS, refused: &[] };
-static ESCAPE: Words = Words { words: LogEscape::WORDS, refused: &[] };
-
-static LOG_ERROR: Table = Table {
-    name: "log.error",
-    doc: "Diagnostics.",
-    keys: &[
-        with("path", Kind::Text, Fallback::Text("stderr"), "Where the lines go."),
-        with(
-            "level",
-            Kind::Word(&LEVEL),
-            Fallback::Text("info"),
-            "The lowest level that is written.",
-        ),
-        with(
-            "format",
-            Kind::Word(&ERROR_FORMAT),
-            Fallback::Text("text"),
-            "\"text\" (`TIME LEVEL message name=value ...`), or \"json\": one object for each line.",
-        ),
-    ],
-    refused: &[],
-};
-
-static LOG_ACCESS: Table = Table {
-    name: "log.access",
-    doc: "One line for each request.",
-    keys: &[
-        required("path", Kind::Text, "Where the lines go."),
-        with(
-            "format",
-            Kind::Template,
-            Fallback::Text("combined"),
-            "\"combined\" (the Combined Log Format, and identity), \"json\", or a text with \
-                 `$variables`.",
-        ),
-        with(
-            "escape",
-            Kind::Word(&ESCAPE),
-            Fallback::Text("default"),
-            "How values are escaped in a `format` of your own, as in nginx. \"default\": `\\xHH` for \
-                 quotes, backslashes and bytes that are not printable ASCII, `-` for an empty value. \
-                 \"json\": the format is one JSON object, and every line is one; see \
-                 [operations](operations.md#access-log). \"none\": as they come; only control \
-                 characters are written `\\xHH`, so that no value ends a line.",
         ),
     ],
     refused: &[],

@@ -9,6 +9,7 @@ mod checks;
 mod demands;
 mod http;
 mod limits;
+mod log;
 mod request_id;
 mod request_limits;
 mod resolver;
@@ -31,9 +32,8 @@ use self::trust::{
 };
 use self::writer::{Writer, file_text, list, plain, quoted_key, template_text, text};
 use crate::model::{
-    AccessFormat, ClientAuth, ClientLists, ClientRule, Config, HeaderOps, HeaderValue,
-    KeepalivePool, Listen, LogTarget, OwnFormat, PassHost, ProxyProtocol, Route, Satisfy, Server,
-    Upstream, Xfcc,
+    ClientAuth, ClientLists, ClientRule, Config, HeaderOps, HeaderValue, KeepalivePool, Listen,
+    PassHost, ProxyProtocol, Route, Satisfy, Server, Upstream, Xfcc,
 };
 use crate::source::sounds_secret;
 use crate::template::{Piece, Template};
@@ -76,26 +76,6 @@ impl Config {
         out.text
     }
 
-    fn dump_log(&self, out: &mut Writer) {
-        let log = &self.log;
-        out.header("[log]");
-        let (path, level) = (text(&target_text(&log.error)), text(log.level.word()));
-        let format = text(log.error_format.word());
-        out.line("error", format!("{{ path = {path}, level = {level}, format = {format} }}"));
-        if let Some(access) = &log.access {
-            let path = text(&target_text(&access.target));
-            let format = match access.format.own() {
-                Some(OwnFormat { template, escape }) => {
-                    format!("{}, escape = {}", template_text(template), text(escape.word()))
-                }
-                None if matches!(access.format, AccessFormat::Json) => text("json"),
-                None => text("combined"),
-            };
-            out.line("access", format!("{{ path = {path}, format = {format} }}"));
-        }
-        out.line("handshake_failures", log.handshake_failures);
-    }
-
     fn dump_process(&self, out: &mut Writer) {
         let (runtime, http) = (&self.runtime, &self.http);
         out.header("[runtime]");
@@ -119,7 +99,7 @@ impl Config {
         out.text_line("shutdown_timeout", &duration_text(runtime.shutdown_timeout));
         out.text_line("upgrade_timeout", &duration_text(runtime.upgrade_timeout));
         dump_resolver(&runtime.resolver, out);
-        self.dump_log(out);
+        log::dump_log(self, out);
         if let Some(metrics) = &self.metrics {
             out.header("[metrics]");
             out.text_line("listen", &metrics.listen.to_string());
@@ -392,12 +372,4 @@ fn header_value(header: &HeaderValue) -> String {
         Piece::Variable(variable) => Piece::Variable(variable.clone()),
     });
     template_text(&Template { pieces: pieces.collect() })
-}
-
-fn target_text(target: &LogTarget) -> String {
-    match target {
-        LogTarget::Stderr => "stderr".to_owned(),
-        LogTarget::Stdout => "stdout".to_owned(),
-        LogTarget::File(path) => path.display().to_string(),
-    }
 }

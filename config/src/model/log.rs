@@ -1,6 +1,9 @@
 //! `[log]`: where lines go, and what they hold.
 
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
@@ -34,6 +37,59 @@ pub enum LogTarget {
     Stdout,
     /// A file, opened for appending.
     File(PathBuf),
+    /// A syslog server: a datagram for each line.
+    Syslog(Syslog),
+    /// The journal's native protocol at this socket: a datagram for each line.
+    Journald(PathBuf),
+}
+
+/// `log.syslog`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Syslog {
+    /// Who takes the lines.
+    pub server: SyslogServer,
+    /// What stands before each.
+    pub format: SyslogFormat,
+    /// Which part of the system they come from.
+    pub facility: Facility,
+}
+
+/// `log.syslog.server`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SyslogServer {
+    /// A Unix socket for datagrams.
+    Socket(PathBuf),
+    /// UDP (RFC 5426).
+    Udp(SocketAddr),
+}
+
+/// `log.syslog.format`
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum SyslogFormat {
+    /// The newer one, with a time that has a year and a zone.
+    Rfc5424,
+    /// The one of BSD, which every local daemon reads.
+    Rfc3164,
+}
+
+/// `log.syslog.facility`, in the order of their numbers (RFC 5424, section 6.2.1).
+#[derive(Clone, Copy, Debug, Eq, IntoStaticStr, PartialEq, VariantArray, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+#[expect(missing_docs, reason = "their names say it")]
+pub enum Facility {
+    User = 1,
+    Daemon = 3,
+    Auth = 4,
+    Authpriv = 10,
+    Local0 = 16,
+    Local1 = 17,
+    Local2 = 18,
+    Local3 = 19,
+    Local4 = 20,
+    Local5 = 21,
+    Local6 = 22,
+    Local7 = 23,
 }
 
 /// `log.error.level`
@@ -71,6 +127,38 @@ pub struct AccessLog {
     pub format: AccessFormat,
     /// Where `log.access.format` stands.
     pub format_place: Place,
+    /// Which requests get a line.
+    pub filter: LogFilter,
+}
+
+/// `routes`, `statuses`, `min_duration` and `sample` of `log.access`
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogFilter {
+    /// Indices into [`Config::routes`](super::Config::routes); empty: requests of every route, and of none.
+    pub routes: Vec<usize>,
+    /// Answers with one of these statuses are written.
+    pub statuses: Vec<RangeInclusive<u16>>,
+    /// Requests that took at least this long are written.
+    pub min_duration: Option<Duration>,
+    /// How many of a thousand of the others are written.
+    pub sample: u16,
+}
+
+impl LogFilter {
+    /// How many of a thousand requests `sample` stands for at most.
+    pub const ALL: u16 = 1_000;
+
+    /// Is every request written, whatever it is?
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.routes.is_empty() && self.sample >= Self::ALL
+    }
+}
+
+impl Default for LogFilter {
+    fn default() -> Self {
+        Self { routes: Vec::new(), statuses: Vec::new(), min_duration: None, sample: Self::ALL }
+    }
 }
 
 /// `log.access.format`

@@ -57,7 +57,10 @@ pub use header_ops::{HeaderOps, HeaderValue};
 pub use http::{Expect, Forwarded, ForwardedHost, HalfClose, Http, Router};
 pub use limits::{QueueStatus, UpstreamQueue};
 pub use listen::{Listen, ListenAddress, MtlsRoutes};
-pub use log::{AccessFormat, AccessLog, ErrorFormat, Level, Log, LogEscape, LogTarget, OwnFormat};
+pub use log::{
+    AccessFormat, AccessLog, ErrorFormat, Facility, Level, Log, LogEscape, LogFilter, LogTarget,
+    OwnFormat, Syslog, SyslogFormat, SyslogServer,
+};
 pub use observe::{Admin, Metrics};
 pub(crate) use patterns::PARAMS_MAX;
 pub use patterns::{HostPattern, ParamPath, PathPiece, UriPattern};

@@ -13,6 +13,7 @@ mod forwarding;
 mod http;
 mod include;
 mod listens;
+mod logs;
 mod pools;
 mod problems;
 mod queue;

@@ -18,6 +18,7 @@ use super::forbidden::OwnWords;
 use super::headers::{self, HeaderRules, IdentityHeaders};
 use super::hosts::{HostBuf, HostName};
 use super::ids::{LimitId, ListenerId, RouteId, ServerId, UpstreamId, index};
+use super::log_filter::AccessFilter;
 use super::log_line::LineTemplate;
 use super::policy::RoutePolicy;
 use super::reach::{Reach, tables};
@@ -51,6 +52,8 @@ pub struct Plan {
     pub body_files: Arc<[Box<[u8]>]>,
     /// One line of the access log; `None` writes none.
     pub access_log: Option<LineTemplate>,
+    /// Which requests get one.
+    pub access_filter: AccessFilter,
     /// Whose word on a client's address is taken.
     pub real_ip: Option<RealIpPlan>,
     /// Has every request an id or a trace, or may it tell its client's address?
@@ -174,6 +177,8 @@ impl Plan {
         guard_rewrites(&mut routes, &upstreams);
         let access_log =
             config.log.access.as_ref().map(|log| access_log::compile(&log.format, &mut compiler));
+        let access_filter = config.log.access.as_ref().map(|log| log.filter.clone());
+        let access_filter = AccessFilter::new(&access_filter.unwrap_or_default());
         let listeners =
             config.listens.iter().map(|listen| ListenerPlan::build(listen, &sni)).collect();
         Self {
@@ -185,6 +190,7 @@ impl Plan {
             error_pages: Arc::default(),
             body_files: Arc::default(),
             access_log,
+            access_filter,
             marks_requests: config.http.answers.request_id.is_some()
                 || config.http.answers.traceparent != Traceparent::Off
                 || config.http.real_ip.is_some(),

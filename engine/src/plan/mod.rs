@@ -41,6 +41,7 @@ mod host_paths;
 pub mod hosts;
 pub mod ids;
 mod interpretations;
+pub mod log_filter;
 pub mod log_line;
 mod methods;
 pub mod named_capture;

@@ -12,6 +12,7 @@ pub mod expiry_tracker;
 pub mod histogram;
 #[cfg(feature = "io")]
 pub mod log_ring;
+mod log_sampler;
 pub mod meters;
 pub mod node_meters;
 #[cfg(feature = "io")]

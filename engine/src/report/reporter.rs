@@ -4,6 +4,7 @@ use super::access_log;
 use super::counters::{Counter, Counters};
 use super::events::Events;
 use super::log_ring::LogProducer;
+use super::log_sampler::LogSampler;
 use super::meters::Meters;
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
 use crate::exchange::refusal::Refusal;
@@ -16,6 +17,7 @@ use crate::plan::{ListenerId, Plan};
 pub struct Reporter {
     log: LogProducer,
     line: Vec<u8>,
+    sampler: LogSampler,
 }
 
 /// Where one exchange is counted.
@@ -34,8 +36,8 @@ pub struct ExchangeMetrics<'a> {
 impl Reporter {
     /// A reporter that writes its lines to this ring.
     #[must_use]
-    pub const fn new(log: LogProducer) -> Self {
-        Self { log, line: Vec::new() }
+    pub fn new(log: LogProducer) -> Self {
+        Self { log, line: Vec::new(), sampler: LogSampler::new() }
     }
 
     /// Counts and logs one finished exchange. `facts.log` must be the outcome's, see [`Outcome::log_facts`]; `fixed` is
@@ -59,7 +61,13 @@ impl Reporter {
         if let ExchangeEnd::Refused(refusal) = outcome.ended {
             events.refused(refusal);
         }
-        if let Some(format) = &plan.access_log {
+        let choice = || {
+            let status = outcome.status_logged();
+            plan.access_filter.choose(outcome.route, status, outcome.request_micros)
+        };
+        if let Some(format) = &plan.access_log
+            && self.sampler.takes(choice())
+        {
             access_log::write_line(format, facts, fixed, &mut self.line);
             if !self.log.push(&self.line) {
                 counters.add(Counter::LogDropped, 1);

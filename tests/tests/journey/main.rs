@@ -63,6 +63,7 @@ mod listeners;
 mod live;
 mod load;
 mod log_lines;
+mod log_places;
 mod many_names;
 mod misdirected;
 mod next_node;

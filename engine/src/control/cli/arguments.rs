@@ -8,12 +8,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::check;
 use super::ctl::{self, CtlArguments};
 use super::explain::{self, ExplainArguments};
 use super::import::{self, ImportCommand};
+use super::manual;
 use super::tips;
 use crate::control::process::terminal::{OutputFormat, USAGE, print, print_error, print_problems};
 use crate::control::process::{environment, machine};
@@ -80,6 +82,16 @@ enum Command {
     Dump(File),
     /// Print the JSON Schema of the configuration file.
     Schema,
+    /// Print a completion script for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the manual page of `ferrule`, or write those of all commands into a directory.
+    Man {
+        /// The directory; it is made if it is missing.
+        directory: Option<PathBuf>,
+    },
     /// Print the reference of the configuration file as Markdown.
     #[command(hide = true)]
     Reference,
@@ -145,6 +157,8 @@ pub fn execute(arguments: impl IntoIterator<Item = OsString>) -> Invocation {
         Some(Command::Import(command)) => import::run(command),
         Some(Command::Dump(file)) => dump(&file.path()),
         Some(Command::Schema) => print(&ferrule_config::schema()),
+        Some(Command::Completions { shell }) => manual::completions(shell, Arguments::command()),
+        Some(Command::Man { directory }) => manual::man(directory.as_deref(), Arguments::command()),
         Some(Command::Reference) => print(&ferrule_config::reference()),
         None if arguments.version => print(&version()),
         None => match arguments.config {

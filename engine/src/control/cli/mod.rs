@@ -12,4 +12,5 @@ mod ctl_upstreams;
 mod explain;
 mod import;
 pub(crate) mod inventory;
+mod manual;
 mod tips;

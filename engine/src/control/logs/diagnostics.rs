@@ -6,13 +6,13 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use ferrule_config::model::{ErrorFormat, Level};
+use ferrule_config::model::Level;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::{Registry, reload};
 
-use super::line::Diagnostic;
+use super::line::{Diagnostic, LineForm};
 use super::writer::LogWriter;
 use crate::control::process::clock;
 use crate::report::RateLimit;
@@ -58,13 +58,13 @@ pub fn log_panics(writer: &LogWriter) {
         let allowed = limit.lock().unwrap_or_else(PoisonError::into_inner).allow(0, second);
         let Some(suppressed) = allowed else { return };
         tracing::error!(suppressed, "{panic}");
-        match writer.error_format() {
-            ErrorFormat::Text => before(panic),
-            ErrorFormat::Json => {
-                let diagnostic = Diagnostic::new(Level::Error, panic.to_string());
-                let line = diagnostic.line(ErrorFormat::Json, &clock::utc());
-                drop(io::stderr().write_all(line.as_bytes()));
-            }
+        if writer.form().is_json {
+            let diagnostic = Diagnostic::new(Level::Error, panic.to_string());
+            let form = LineForm { is_json: true, is_record: false };
+            let line = diagnostic.line(form, &clock::utc());
+            drop(io::stderr().write_all(line.as_bytes()));
+        } else {
+            before(panic);
         }
     }));
 }
@@ -83,8 +83,7 @@ struct DiagnosticLines(LogWriter);
 
 impl<S: Subscriber> Layer<S> for DiagnosticLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let line = Diagnostic::of(event).line(self.0.error_format(), &clock::utc());
-        self.0.diagnostic(line.as_bytes());
+        self.0.diagnostic(&Diagnostic::of(event));
     }
 }
 
@@ -93,7 +92,7 @@ mod tests {
     use std::sync::Arc;
 
     use ferrule_config::Place;
-    use ferrule_config::model::{Log, LogTarget};
+    use ferrule_config::model::{ErrorFormat, Log, LogTarget};
 
     use super::*;
     use crate::control::logs::outputs::LogOutputs;

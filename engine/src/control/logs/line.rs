@@ -9,9 +9,29 @@
 
 use std::fmt::{self, Write};
 
-use ferrule_config::model::{ErrorFormat, Level};
+use ferrule_config::model::{ErrorFormat, Level, LogTarget};
 use serde_json::{Number, Value};
 use tracing::field::{Field, Visit};
+
+use super::record::{PART, level_word};
+
+/// How a diagnostic is written: `log.error.format`, and whether it goes away as a datagram.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct LineForm {
+    pub(super) is_json: bool,
+    /// As a record, see [`super::record`].
+    pub(super) is_record: bool,
+}
+
+impl LineForm {
+    /// That of diagnostics for this target.
+    pub(super) fn of(target: &LogTarget, format: ErrorFormat) -> Self {
+        Self {
+            is_json: format == ErrorFormat::Json,
+            is_record: matches!(target, LogTarget::Syslog(_) | LogTarget::Journald(_)),
+        }
+    }
+}
 
 /// A diagnostic that has not been written yet.
 #[derive(Clone, Debug)]
@@ -57,14 +77,13 @@ impl Diagnostic {
     }
 
     /// The line, with its line feed. `time` as `clock::utc` has it.
-    pub(super) fn line(&self, format: ErrorFormat, time: &str) -> String {
-        match format {
-            ErrorFormat::Text => self.text(time),
-            ErrorFormat::Json => self.json(time),
+    pub(super) fn line(&self, form: LineForm, time: &str) -> String {
+        if form.is_record {
+            return self.record(form, time);
         }
-    }
-
-    fn text(&self, time: &str) -> String {
+        if form.is_json {
+            return self.json(time);
+        }
         let level = match self.level {
             Level::Error => "ERROR",
             Level::Warn => " WARN",
@@ -72,11 +91,40 @@ impl Diagnostic {
             Level::Debug => "DEBUG",
         };
         let mut line = format!("{time} {level} ");
+        self.put_text(&mut line);
+        line.push('\n');
+        line
+    }
+
+    /// Its parts, see [`super::record`]: the text is what the other forms have, without what the header of a
+    /// datagram says.
+    fn record(&self, form: LineForm, time: &str) -> String {
+        let mut line = format!("{}{PART}{time}{PART}", level_word(self.level));
+        if form.is_json {
+            line.push_str(self.json(time).trim_end());
+        } else {
+            self.put_text(&mut line);
+        }
+        for DiagnosticField { name, value } in &self.fields {
+            line.push(PART);
+            line.push_str(name);
+            line.push('=');
+            match value {
+                FieldValue::Plain(value) => line.push_str(&value.to_string()),
+                FieldValue::Text(text) | FieldValue::Shown(text) => put_escaped(text, &mut line),
+            }
+        }
+        line.push('\n');
+        line
+    }
+
+    /// The message, and `name=value` for each field.
+    fn put_text(&self, line: &mut String) {
         let message = &self.message;
         let is_quoted =
             message.contains('=') || message.starts_with('"') || message.contains(needs_escape);
         if is_quoted {
-            put_quoted(message, &mut line);
+            put_quoted(message, line);
         } else {
             line.push_str(message);
         }
@@ -87,20 +135,13 @@ impl Diagnostic {
             match value {
                 FieldValue::Plain(value) => line.push_str(&value.to_string()),
                 FieldValue::Shown(shown) if is_word(shown) => line.push_str(shown),
-                FieldValue::Text(text) | FieldValue::Shown(text) => put_quoted(text, &mut line),
+                FieldValue::Text(text) | FieldValue::Shown(text) => put_quoted(text, line),
             }
         }
-        line.push('\n');
-        line
     }
 
     fn json(&self, time: &str) -> String {
-        let level = match self.level {
-            Level::Error => "error",
-            Level::Warn => "warn",
-            Level::Info => "info",
-            Level::Debug => "debug",
-        };
+        let level = level_word(self.level);
         let mut line = format!("{{\"time\":\"{time}\",\"level\":\"{level}\",\"message\":");
         put_quoted(&self.message, &mut line);
         line.push_str(",\"fields\":{");
@@ -180,9 +221,19 @@ const fn needs_escape(one: char) -> bool {
 /// Text in quotes, escaped as in JSON (RFC 8259, section 7).
 fn put_quoted(text: &str, out: &mut String) {
     out.push('"');
+    for (at, piece) in text.split('"').enumerate() {
+        if at > 0 {
+            out.push_str("\\\"");
+        }
+        put_escaped(piece, out);
+    }
+    out.push('"');
+}
+
+/// Text escaped as in JSON, but for quotes.
+fn put_escaped(text: &str, out: &mut String) {
     for one in text.chars() {
         match one {
-            '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
@@ -192,13 +243,14 @@ fn put_quoted(text: &str, out: &mut String) {
             one => out.push(one),
         }
     }
-    out.push('"');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const TEXT: LineForm = LineForm { is_json: false, is_record: false };
+    const JSON: LineForm = LineForm { is_json: true, is_record: false };
     const TIME: &str = "2026-11-21T22:55:28.007Z";
 
     fn diagnostic(message: &str, value: FieldValue) -> Diagnostic {
@@ -248,11 +300,11 @@ mod tests {
             let mut diagnostic = diagnostic(message, field);
             let last = DiagnosticField { name: "last", value: FieldValue::Plain(7.into()) };
             diagnostic.fields.push(last);
-            let text = diagnostic.line(ErrorFormat::Text, TIME);
+            let text = diagnostic.line(TEXT, TIME);
             let wanted = [("", message), ("peer", value), ("last", "7")];
             let wanted = wanted.map(|(name, value)| (name.to_owned(), value.to_owned()));
             assert_eq!(parse(&text), wanted, "{text:?}");
-            let json = diagnostic.line(ErrorFormat::Json, TIME);
+            let json = diagnostic.line(JSON, TIME);
             assert_eq!(json.matches('\n').count(), 1, "{json:?}");
             let read: Value = serde_json::from_str(&json).unwrap();
             let fields = serde_json::json!({ "peer": value, "last": 7 });
@@ -268,7 +320,7 @@ mod tests {
 
     #[test]
     fn plain_values_stand_without_quotes() {
-        let shown = |value: FieldValue| diagnostic("a b", value).line(ErrorFormat::Text, TIME);
+        let shown = |value: FieldValue| diagnostic("a b", value).line(TEXT, TIME);
         let wanted = |value: &str| format!("{TIME}  WARN a b peer={value}\n");
         assert_eq!(shown(FieldValue::Shown("127.0.0.1:9".to_owned())), wanted("127.0.0.1:9"));
         assert_eq!(shown(FieldValue::Shown("no room".to_owned())), wanted("\"no room\""));

@@ -1,6 +1,7 @@
 //! The descriptor that a log is written to.
 //!
-//! In: bytes. Out: how many of them the kernel has taken. Only a file may keep the writer waiting for long.
+//! In: bytes. Out: how many of them the kernel has taken. Only a file may keep the writer waiting for long. A
+//! socket of datagrams takes whole lines alone.
 
 use std::fs::File;
 use std::io;
@@ -10,18 +11,21 @@ use std::path::PathBuf;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
 
+use super::datagram_socket::DatagramSocket;
+
 /// A pipe that says it is writable takes this many bytes without waiting (pipe(7), `PIPE_BUF`).
 const PIPE_WRITE_MAX: usize = 4096;
 /// How long a reader may take to make room. One that keeps up gets everything in one round, however small its
 /// pipe is; one that has stopped delays the other log by no more than this.
 const READER_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
-/// A file that has a name, or a standard stream.
+/// A file that has a name, a standard stream, or a socket.
 #[derive(Debug)]
 pub(super) enum LogSink {
     File { path: PathBuf, file: File },
     Stdout(io::Stdout),
     Stderr(io::Stderr),
+    Datagrams(DatagramSocket),
 }
 
 /// Why writing stopped.
@@ -33,12 +37,19 @@ pub(super) enum WriteStop {
 }
 
 impl LogSink {
-    /// `write_all` that waits for nobody.
-    pub(super) fn write_all(&self, mut bytes: &[u8], written: &mut usize) -> Result<(), WriteStop> {
+    /// `write_all` that waits for nobody. A socket gets whole lines.
+    pub(super) fn write_all(
+        &mut self,
+        mut bytes: &[u8],
+        written: &mut usize,
+    ) -> Result<(), WriteStop> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let sink = self.as_fd();
+        if let Self::Datagrams(socket) = self {
+            return socket.send_lines(bytes, written);
+        }
+        let Some(sink) = self.fd() else { return Ok(()) };
         // Nothing else may keep a writer waiting for a reader.
         let is_file = fstat(sink)
             .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile);
@@ -63,18 +74,25 @@ impl LogSink {
     }
 }
 
-impl AsFd for LogSink {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+impl LogSink {
+    /// Its descriptor; a socket may have none yet.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
-            Self::File { file, .. } => file.as_fd(),
-            Self::Stdout(stream) => stream.as_fd(),
-            Self::Stderr(stream) => stream.as_fd(),
+            Self::File { file, .. } => Some(file.as_fd()),
+            Self::Stdout(stream) => Some(stream.as_fd()),
+            Self::Stderr(stream) => Some(stream.as_fd()),
+            Self::Datagrams(socket) => socket.fd(),
         }
+    }
+
+    /// Does it take whole lines alone?
+    pub(super) const fn takes_lines(&self) -> bool {
+        matches!(self, Self::Datagrams(_))
     }
 }
 
 /// Can something be written within [`READER_WAIT`]? An error counts as yes: writing tells which one it is.
-fn is_writable(sink: BorrowedFd<'_>) -> bool {
+pub(super) fn is_writable(sink: BorrowedFd<'_>) -> bool {
     let mut wanted = [PollFd::from_borrowed_fd(sink, PollFlags::OUT)];
     poll(&mut wanted, Some(&READER_WAIT)) != Ok(0)
 }

@@ -1,5 +1,6 @@
 //! The access log and the error log. One thread writes both, and no other thread waits for it.
 
+mod datagram_socket;
 pub mod diagnostics;
 mod line;
 pub(crate) mod log_file;
@@ -7,4 +8,5 @@ mod log_sink;
 pub(crate) mod lost_lines;
 pub mod output;
 pub mod outputs;
+mod record;
 pub mod writer;

@@ -1,4 +1,4 @@
-//! One place where log lines go: a file, standard output or standard error.
+//! One place where log lines go: a file, standard output, standard error, a syslog server or the journal.
 //!
 //! In: batches of whole lines. Out: what happened to each. Nobody waits for a pipe that nobody reads: its
 //! lines stay where they are. Lines that the kernel refuses are lost and counted; a line of which only the
@@ -7,15 +7,16 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 use ferrule_config::model::LogTarget;
 use rustix::fs::fstat;
 
+use super::datagram_socket::DatagramSocket;
 use super::log_file;
 use super::log_sink::{LogSink, WriteStop};
+use super::record::LogKind;
 
 /// An output that takes nothing for this long is reported.
 const STALL_PATIENCE: Duration = Duration::from_secs(1);
@@ -30,6 +31,7 @@ pub struct LogOutput {
     /// What is still missing of a line whose beginning was written.
     rest: Vec<u8>,
     health: OutputHealth,
+    kind: LogKind,
 }
 
 /// How writing goes.
@@ -75,13 +77,19 @@ pub enum OutputChange {
 }
 
 impl LogOutput {
-    /// Opens a target; a file is made if it is missing, and only ever appended to.
+    /// Opens a target for a log; a file is made if it is missing, and only ever appended to.
     ///
     /// # Errors
-    /// The file cannot be opened for appending.
-    pub fn open(target: &LogTarget) -> io::Result<Self> {
+    /// The file cannot be opened for appending, or the path is none of a socket.
+    pub(super) fn open(target: &LogTarget, kind: LogKind) -> io::Result<Self> {
+        if let Some(socket) = DatagramSocket::new(target, kind)? {
+            let (sink, rest) = (LogSink::Datagrams(socket), Vec::new());
+            return Ok(Self { sink, rest, health: OutputHealth::Good, kind });
+        }
         let (sink, rest) = match target {
-            LogTarget::Stderr => (LogSink::Stderr(io::stderr()), Vec::new()),
+            LogTarget::Stderr | LogTarget::Syslog(_) | LogTarget::Journald(_) => {
+                (LogSink::Stderr(io::stderr()), Vec::new())
+            }
             LogTarget::Stdout => (LogSink::Stdout(io::stdout()), Vec::new()),
             LogTarget::File(path) => {
                 let file = log_file::open(path)?;
@@ -90,7 +98,7 @@ impl LogOutput {
                 (LogSink::File { path: path.clone(), file }, rest)
             }
         };
-        Ok(Self { sink, rest, health: OutputHealth::Good })
+        Ok(Self { sink, rest, health: OutputHealth::Good, kind })
     }
 
     /// Writes what it can of whole lines.
@@ -106,10 +114,7 @@ impl LogOutput {
             return BatchResult { taken: 0, lost: 0, change: self.recovered(now) };
         }
         let mut written = 0;
-        let stop = self.write_rest().and_then(|()| {
-            self.sink.write_all(first, &mut written)?;
-            self.sink.write_all(second, &mut written)
-        });
+        let stop = self.write_rest().and_then(|()| self.write_both([first, second], &mut written));
         let Err(stop) = stop else {
             let change = self.written(now);
             return BatchResult { taken: total, lost: 0, change };
@@ -125,6 +130,24 @@ impl LogOutput {
                 BatchResult { taken: total, lost, change }
             }
         }
+    }
+
+    /// Writes both pieces, to where only whole lines go by whole lines.
+    fn write_both(
+        &mut self,
+        [first, second]: [&[u8]; 2],
+        written: &mut usize,
+    ) -> Result<(), WriteStop> {
+        let begun = if self.sink.takes_lines() { lines_end(first) } else { first.len() };
+        let (whole, begun) = first.split_at(begun);
+        self.sink.write_all(whole, written)?;
+        if begun.is_empty() {
+            return self.sink.write_all(second, written);
+        }
+        let end = memchr::memchr(b'\n', second).map_or(second.len(), |at| at.saturating_add(1));
+        let (end, rest) = second.split_at(end);
+        self.sink.write_all(&[begun, end].concat(), written)?;
+        self.sink.write_all(rest, written)
     }
 
     /// Writes what is missing of a line.
@@ -213,7 +236,7 @@ impl LogOutput {
     /// The file cannot be opened for appending.
     pub fn reopen(&mut self) -> io::Result<u64> {
         let LogSink::File { path, .. } = &self.sink else { return Ok(0) };
-        let mut opened = Self::open(&LogTarget::File(path.clone()))?;
+        let mut opened = Self::open(&LogTarget::File(path.clone()), self.kind)?;
         mem::swap(self, &mut opened);
         Ok(self.succeed(opened))
     }
@@ -222,9 +245,10 @@ impl LogOutput {
     /// how many lines are lost: one, if the other output ends inside it.
     pub fn succeed(&mut self, mut other: Self) -> u64 {
         let identity = |output: &Self| {
-            fstat(output.sink.as_fd()).ok().map(|found| (found.st_dev, found.st_ino))
+            let found = output.sink.fd().and_then(|open| fstat(open).ok());
+            found.map(|found| (found.st_dev, found.st_ino))
         };
-        if identity(self) == identity(&other) {
+        if identity(self) == identity(&other) && identity(self).is_some() {
             self.rest = mem::take(&mut other.rest);
             self.health = other.health;
             return 0;
@@ -249,6 +273,11 @@ impl LogOutput {
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         }
     }
+}
+
+/// Where the last whole line of these bytes ends.
+fn lines_end(bytes: &[u8]) -> usize {
+    memchr::memrchr(b'\n', bytes).map_or(0, |at| at.saturating_add(1))
 }
 
 /// What lies behind so many bytes of two pieces.
@@ -277,8 +306,8 @@ mod tests {
     use super::*;
     use crate::control::process::clock;
 
-    fn target(path: &Path) -> LogTarget {
-        LogTarget::File(path.to_owned())
+    fn open(path: &Path) -> io::Result<LogOutput> {
+        LogOutput::open(&LogTarget::File(path.to_owned()), LogKind::Access)
     }
 
     fn written(output: &mut LogOutput, lines: &[u8]) {
@@ -303,7 +332,7 @@ mod tests {
     fn a_moved_file_is_noticed_and_opened_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
-        let mut output = LogOutput::open(&target(&path)).unwrap();
+        let mut output = open(&path).unwrap();
         assert!(!output.moved());
         written(&mut output, b"one\n");
         std::fs::rename(&path, folder.path().join("access.log.1")).unwrap();
@@ -322,7 +351,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sub/access.log");
         std::fs::create_dir(folder.path().join("sub")).unwrap();
-        let mut output = LogOutput::open(&target(&path)).unwrap();
+        let mut output = open(&path).unwrap();
         std::fs::rename(folder.path().join("sub"), folder.path().join("gone")).unwrap();
         assert!(output.reopen().is_err());
         written(&mut output, b"still\n");
@@ -336,7 +365,7 @@ mod tests {
         let path = folder.path().join("access.log");
         std::fs::write(&path, "whole\nhal").unwrap();
         for _ in 0..2 {
-            written(&mut LogOutput::open(&target(&path)).unwrap(), b"next\n");
+            written(&mut open(&path).unwrap(), b"next\n");
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole\nhal\nnext\nnext\n");
     }
@@ -345,7 +374,7 @@ mod tests {
     fn a_line_in_two_pieces_is_one_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
-        let mut output = LogOutput::open(&target(&path)).unwrap();
+        let mut output = open(&path).unwrap();
         let result = output.write_pieces([b"one\ntw", b"o\n"], clock::monotonic());
         assert!(matches!(result, BatchResult { taken: 8, lost: 0, change: None }), "{result:?}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
@@ -356,9 +385,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("access.log");
         fifo(&path);
-        assert!(LogOutput::open(&target(&path)).is_err());
+        assert!(open(&path).is_err());
         let mut reader = reader(&path);
-        written(&mut LogOutput::open(&target(&path)).unwrap(), b"x\n");
+        written(&mut open(&path).unwrap(), b"x\n");
         let mut line = [0; 8];
         assert_eq!(reader.read(&mut line).unwrap(), 2);
     }
@@ -371,7 +400,7 @@ mod tests {
         let path = folder.path().join("access.log");
         fifo(&path);
         let mut reader = reader(&path);
-        let mut output = LogOutput::open(&target(&path)).unwrap();
+        let mut output = open(&path).unwrap();
         let mut now = clock::monotonic();
         let lines: Vec<u8> = (0..5_000)
             .flat_map(|number| format!("{number}:{}\n", "x".repeat(number % 97)).into_bytes())
@@ -404,7 +433,7 @@ mod tests {
         let path = folder.path().join("access.log");
         fifo(&path);
         let first = reader(&path);
-        let mut output = LogOutput::open(&target(&path)).unwrap();
+        let mut output = open(&path).unwrap();
         let now = clock::monotonic();
         written(&mut output, b"one\n");
         drop(first);
@@ -426,7 +455,7 @@ mod tests {
 
     #[test]
     fn a_device_that_is_full_takes_nothing() {
-        let mut output = LogOutput::open(&target(Path::new("/dev/full"))).unwrap();
+        let mut output = open(Path::new("/dev/full")).unwrap();
         let result = output.write(b"one\ntwo\n", clock::monotonic());
         assert!(matches!(result, BatchResult { taken: 8, lost: 2, change: Some(_) }), "{result:?}");
         assert_eq!(output.end(), 0);
@@ -441,7 +470,7 @@ mod tests {
         for split in 0..=lines.len() {
             for stop in 0..=lines.len() {
                 let path = folder.path().join("access.log");
-                let mut output = LogOutput::open(&target(&path)).unwrap();
+                let mut output = open(&path).unwrap();
                 let pieces = [&lines[..split], &lines[split..]];
                 let kept = output.keep_rest(pieces, stop);
                 let behind = &lines[stop..];

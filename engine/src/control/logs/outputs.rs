@@ -3,15 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 
-use ferrule_config::model::{ErrorFormat, Log, LogTarget};
+use ferrule_config::model::{Log, LogTarget, SyslogServer};
 
+use super::line::LineForm;
 use super::output::LogOutput;
+use super::record::LogKind;
 
 /// Open outputs for both logs.
 #[derive(Debug)]
 pub struct LogOutputs {
     pub(super) error: LogOutput,
-    pub(super) error_format: ErrorFormat,
+    pub(super) error_form: LineForm,
     pub(super) access: Option<LogOutput>,
 }
 
@@ -21,18 +23,24 @@ impl LogOutputs {
     /// # Errors
     /// The first target that cannot be opened.
     pub fn open(log: &Log) -> Result<Self, LogOpenError> {
-        let open = |key, target: &LogTarget| {
-            LogOutput::open(target).map_err(|error| {
+        let open = |key, target: &LogTarget, kind| {
+            LogOutput::open(target, kind).map_err(|error| {
                 let path = match target {
-                    LogTarget::File(path) => path.clone(),
+                    LogTarget::File(path) | LogTarget::Journald(path) => path.clone(),
+                    LogTarget::Syslog(syslog) => match &syslog.server {
+                        SyslogServer::Socket(path) => path.clone(),
+                        SyslogServer::Udp(address) => address.to_string().into(),
+                    },
                     LogTarget::Stdout | LogTarget::Stderr => PathBuf::new(),
                 };
                 LogOpenError { key, path, error }
             })
         };
-        let error = open("log.error.path", &log.error)?;
-        let access = log.access.as_ref().map(|access| open("log.access.path", &access.target));
-        Ok(Self { error, error_format: log.error_format, access: access.transpose()? })
+        let error = open("log.error.path", &log.error, LogKind::Error)?;
+        let access = log.access.as_ref();
+        let access = access.map(|access| open("log.access.path", &access.target, LogKind::Access));
+        let error_form = LineForm::of(&log.error, log.error_format);
+        Ok(Self { error, error_form, access: access.transpose()? })
     }
 }
 

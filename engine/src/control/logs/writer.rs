@@ -6,14 +6,13 @@
 //! output that nobody reads wait in the rings, and do not keep those of the other log.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ferrule_config::model::{ErrorFormat, Level};
+use ferrule_config::model::Level;
 
-use super::line::Diagnostic;
+use super::line::{Diagnostic, LineForm};
 use super::lost_lines::LostLines;
 use super::output::{BatchResult, LogOutput, OutputChange};
 use super::outputs::LogOutputs;
@@ -44,14 +43,16 @@ struct WriterState {
     inbox: Mutex<Inbox>,
     wake: Condvar,
     ended: Condvar,
-    /// Diagnostics are written as JSON.
-    is_json: AtomicBool,
     lost: Arc<LostLines>,
 }
 
 #[derive(Debug, Default)]
 struct Inbox {
     diagnostics: Vec<u8>,
+    /// How each of them is written.
+    form: LineForm,
+    /// Those that go to the outputs of before, because they have a form that the new ones do not take.
+    before: Vec<u8>,
     dropped: u64,
     outputs: Option<LogOutputs>,
     reopen: bool,
@@ -70,7 +71,7 @@ impl LogWriter {
         lost: &Arc<LostLines>,
     ) -> io::Result<Self> {
         let shared = Arc::new(WriterState { lost: Arc::clone(lost), ..WriterState::default() });
-        shared.set_error_format(outputs.error_format);
+        lock(&shared.inbox).form = outputs.error_form;
         let writer = WriterThread {
             shared: Arc::clone(&shared),
             outputs,
@@ -84,13 +85,26 @@ impl LogWriter {
     }
 
     /// How diagnostics are to be written.
-    pub(super) fn error_format(&self) -> ErrorFormat {
-        self.shared.error_format()
+    pub(super) fn form(&self) -> LineForm {
+        lock(&self.shared.inbox).form
     }
 
-    /// Gives the line of a diagnostic to the writer. It is dropped and counted if too many wait.
-    pub(super) fn diagnostic(&self, line: &[u8]) {
+    /// Gives a diagnostic to the writer. It is dropped and counted if too many wait.
+    pub(super) fn diagnostic(&self, diagnostic: &Diagnostic) {
+        let time = clock::utc();
+        let mut form = self.form();
+        // The outputs may change meanwhile.
+        while let Err(other) = self.push(diagnostic.line(form, &time).as_bytes(), form) {
+            form = other;
+        }
+    }
+
+    /// Gives a line of this form to the writer; the error is the form that is wanted now.
+    fn push(&self, line: &[u8], form: LineForm) -> Result<(), LineForm> {
         let mut inbox = lock(&self.shared.inbox);
+        if inbox.form != form {
+            return Err(inbox.form);
+        }
         if inbox.diagnostics.len().saturating_add(line.len()) > DIAGNOSTICS_BYTES_MAX {
             inbox.dropped = inbox.dropped.saturating_add(1);
             self.shared.lost.error_full.add(1);
@@ -99,12 +113,24 @@ impl LogWriter {
         }
         drop(inbox);
         self.shared.wake.notify_one();
+        Ok(())
     }
 
     /// Writes to these outputs from now on.
     pub fn redirect(&self, outputs: LogOutputs) {
-        self.shared.set_error_format(outputs.error_format);
-        lock(&self.shared.inbox).outputs = Some(outputs);
+        let mut inbox = lock(&self.shared.inbox);
+        if inbox.form.is_record != outputs.error_form.is_record {
+            // What waits was made for the outputs of before, and cannot go to these.
+            let waiting = std::mem::take(&mut inbox.diagnostics);
+            if inbox.outputs.is_none() {
+                inbox.before = waiting;
+            } else {
+                self.shared.lost.error_full.add(line_count(&waiting));
+            }
+        }
+        inbox.form = outputs.error_form;
+        inbox.outputs = Some(outputs);
+        drop(inbox);
         self.shared.wake.notify_one();
     }
 
@@ -122,16 +148,6 @@ impl LogWriter {
         let result =
             self.shared.ended.wait_timeout_while(inbox, STOP_PATIENCE, |inbox| !inbox.ended);
         drop(result.unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-impl WriterState {
-    fn error_format(&self) -> ErrorFormat {
-        if self.is_json.load(Ordering::Relaxed) { ErrorFormat::Json } else { ErrorFormat::Text }
-    }
-
-    fn set_error_format(&self, format: ErrorFormat) {
-        self.is_json.store(format == ErrorFormat::Json, Ordering::Relaxed);
     }
 }
 
@@ -195,8 +211,7 @@ impl WriterThread {
         let mut lost = self.outputs.access.as_mut().map_or(0, LogOutput::end);
         for ring in &mut self.rings {
             ring.take(|first, second| {
-                let ends = |piece| memchr::memchr_iter(b'\n', piece).count();
-                lost = lost.saturating_add((ends(first) + ends(second)) as u64);
+                lost = lost.saturating_add(line_count(first)).saturating_add(line_count(second));
                 first.len().saturating_add(second.len())
             });
         }
@@ -222,7 +237,11 @@ impl WriterThread {
         });
         let (mut inbox, _) = waiting.unwrap_or_else(PoisonError::into_inner);
         let mut dropped = 0;
-        if !is_blocked {
+        let is_record = |outputs: &LogOutputs| outputs.error_form.is_record;
+        let ends_form =
+            inbox.outputs.as_ref().is_some_and(|next| is_record(next) != is_record(&self.outputs));
+        let before = std::mem::take(&mut inbox.before);
+        if !is_blocked && !ends_form {
             std::mem::swap(&mut inbox.diagnostics, &mut self.batch);
             dropped = std::mem::take(&mut inbox.dropped);
         }
@@ -230,6 +249,11 @@ impl WriterThread {
         let reopen = std::mem::take(&mut inbox.reopen);
         is_stopping = inbox.stop;
         drop(inbox);
+        if ends_form {
+            self.batch.extend_from_slice(&before);
+            self.write_diagnostics();
+            self.shared.lost.error_failed.add(line_count(&std::mem::take(&mut self.batch)));
+        }
         if let Some(outputs) = outputs {
             self.replace(outputs);
         }
@@ -328,7 +352,7 @@ impl WriterThread {
     /// Writes a diagnostic of the writer itself, behind those that wait.
     fn write_note(&mut self, text: &str) {
         let diagnostic = Diagnostic::new(Level::Warn, text.to_owned());
-        let line = diagnostic.line(self.outputs.error_format, &clock::utc());
+        let line = diagnostic.line(self.outputs.error_form, &clock::utc());
         self.batch.extend_from_slice(line.as_bytes());
     }
 }
@@ -352,6 +376,10 @@ impl Progress {
     }
 }
 
+fn line_count(lines: &[u8]) -> u64 {
+    u64::try_from(memchr::memchr_iter(b'\n', lines).count()).unwrap_or(u64::MAX)
+}
+
 /// What the operator is told.
 fn note_on(change: &OutputChange) -> String {
     match change {
@@ -369,124 +397,4 @@ fn note_on(change: &OutputChange) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use ferrule_config::Place;
-    use ferrule_config::model::{AccessFormat, AccessLog, Log, LogTarget};
-
-    use super::*;
-    use crate::report::log_ring;
-
-    fn log(folder: &Path, access: &str) -> Log {
-        Log {
-            error: LogTarget::File(folder.join("error.log")),
-            error_place: Place::default(),
-            level: Level::Info,
-            error_format: ErrorFormat::Text,
-            access: Some(AccessLog {
-                target: LogTarget::File(folder.join(access)),
-                place: Place::default(),
-                format: AccessFormat::Combined,
-                format_place: Place::default(),
-            }),
-            handshake_failures: true,
-        }
-    }
-
-    fn read(folder: &Path, name: &str) -> String {
-        std::fs::read_to_string(folder.join(name)).unwrap()
-    }
-
-    #[test]
-    fn lines_of_every_core_and_diagnostics_reach_their_files() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut one, ring_one) = log_ring(1024);
-        let (mut two, ring_two) = log_ring(1024);
-        let outputs = LogOutputs::open(&log(folder.path(), "access.log")).unwrap();
-        let writer = LogWriter::start(outputs, vec![ring_one, ring_two], &Arc::default()).unwrap();
-        assert!(one.push(b"from one\n"));
-        assert!(two.push(b"from two\n"));
-        writer.diagnostic(b"hello\n");
-        writer.stop();
-        let access = read(folder.path(), "access.log");
-        let mut lines: Vec<&str> = access.lines().collect();
-        lines.sort_unstable();
-        assert_eq!(lines, ["from one", "from two"]);
-        assert_eq!(read(folder.path(), "error.log"), "hello\n");
-    }
-
-    #[test]
-    fn a_redirect_keeps_old_lines_in_the_old_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let (mut producer, ring) = log_ring(1024);
-        let outputs = LogOutputs::open(&log(folder.path(), "old.log")).unwrap();
-        let writer = LogWriter::start(outputs, vec![ring], &Arc::default()).unwrap();
-        assert!(producer.push(b"before\n"));
-        writer.redirect(LogOutputs::open(&log(folder.path(), "new.log")).unwrap());
-        // Taken once the inbox is empty again.
-        while lock(&writer.shared.inbox).outputs.is_some() {
-            std::thread::yield_now();
-        }
-        // The old lines are written before anything else happens to the rings.
-        while read(folder.path(), "old.log").is_empty() {
-            std::thread::yield_now();
-        }
-        writer.diagnostic(b"x\n");
-        while read(folder.path(), "error.log").is_empty() {
-            std::thread::yield_now();
-        }
-        assert!(producer.push(b"after\n"));
-        writer.stop();
-        assert_eq!(read(folder.path(), "old.log"), "before\n");
-        assert_eq!(read(folder.path(), "new.log"), "after\n");
-    }
-
-    #[test]
-    fn too_many_diagnostics_are_dropped_and_counted() {
-        let shared = Arc::new(WriterState::default());
-        let writer = LogWriter { shared: Arc::clone(&shared) };
-        let line = vec![b'x'; DIAGNOSTICS_BYTES_MAX / 2];
-        for _ in 0..4 {
-            writer.diagnostic(&line);
-        }
-        let inbox = lock(&shared.inbox);
-        assert_eq!((inbox.diagnostics.len(), inbox.dropped), (DIAGNOSTICS_BYTES_MAX, 2));
-        assert_eq!(shared.lost.error_full.get(), 2);
-    }
-
-    /// Every line is written or counted, and a log that nobody reads does not keep the other one.
-    #[test]
-    fn a_pipe_that_nobody_reads_keeps_no_diagnostic() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("access.log");
-        let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        let fifo = rustix::fs::FileType::Fifo;
-        rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).unwrap();
-        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK;
-        let reader = rustix::fs::open(&path, flags, mode).unwrap();
-        let (mut producer, ring) = log_ring(1 << 20);
-        let lost = Arc::<LostLines>::default();
-        let outputs = LogOutputs::open(&log(folder.path(), "access.log")).unwrap();
-        let writer = LogWriter::start(outputs, vec![ring], &lost).unwrap();
-        let line = [vec![b'x'; 99], vec![b'\n']].concat();
-        for _ in 0..2_000 {
-            assert!(producer.push(&line));
-        }
-        while !read(folder.path(), "error.log").contains("nobody reads the access log") {
-            std::thread::yield_now();
-        }
-        writer.diagnostic(b"still written\n");
-        writer.stop();
-        assert!(read(folder.path(), "error.log").contains("still written\n"));
-        let mut got = 0;
-        let mut piece = vec![0; 65_536];
-        while let Ok(count) = rustix::io::read(&reader, &mut piece)
-            && count > 0
-        {
-            got += count;
-        }
-        // The line that was begun is neither whole nor missing from the count.
-        assert_eq!((got / 100) as u64 + lost.access_failed.get(), 2_000);
-    }
-}
+mod tests;

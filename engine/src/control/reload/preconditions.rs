@@ -55,7 +55,7 @@ fn check_log(target: &LogTarget, place: Place, field: &str, problems: &mut Probl
     let LogTarget::File(path) = target else { return };
     if let Err(error) = log_file::check(path) {
         let message = format!("{} cannot be opened: {error}", path.display());
-        let help = "a file that this user may write to, \"stderr\" or \"stdout\"";
+        let help = "a file that this user may write to, \"stderr\", \"stdout\", \"syslog\" or \"journald\"";
         problems.push_at(place, field, message, Some(help.to_owned()));
     }
 }
