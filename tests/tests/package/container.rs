@@ -29,7 +29,7 @@ fn the_profile_lets_the_rings_through_and_everything_else_that_is_needed() {
     let rings = ["-io_uring_setup", "-io_uring_enter", "-io_uring_register"];
     for (lacking, driver) in [(&rings[..0], "io_uring"), (&rings[..], "epoll")] {
         let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
-        let mut words = vec!["python3", launcher, profile];
+        let mut words = vec!["/usr/bin/python3", launcher, profile];
         words.extend(lacking);
         let mut gateway = Setup::new(scratch.path(), Driver::IoUring, CONFIG)
             .runtime(
@@ -93,7 +93,7 @@ fn the_manifests_are_of_their_schemas() {
          for file in ferrule deployment; do
            target/package-tools/bin/kubernetes-validate --strict tools/package/kubernetes/$file.yaml
          done
-         python3 -c '
+         /usr/bin/python3 -c '
 import sys, yaml
 # The schema of cert-manager is not among those of Kubernetes: its fields by hand.
 [certificate] = yaml.safe_load_all(open(\"tools/package/kubernetes/certificate.yaml\"))
