@@ -1,4 +1,5 @@
 //! `[log]`: places of lines, and which requests get one.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::path::Path;
 use std::time::Duration;
