@@ -125,37 +125,6 @@ fn answers_of_plugins_become_answers_of_routes() {
     }
 }
 
-#[test]
-fn filters_of_bodies_are_converted_or_refused() {
-    let given = r#"response-rewrite: {filters: [{regex: "a(b)$", replace: "$1c$$", options: joi}, {regex: "x", replace: "", scope: global}], max_resp_body_size: 9}"#;
-    let made = configuration(&plugin(given));
-    assert_lines(
-        &made,
-        &[
-            r"regex = '(?i)a(b)(?P<last_line_break>\n?)$'",
-            r#"replace = "$${1}c$$$${last_line_break}""#,
-            r#"regex = "x""#,
-            r#"scope = "global""#,
-            r#"filter_oversize = "cut""#,
-            "filter_max_body_size = 9",
-        ],
-    );
-    for refused in [
-        r#"{filters: [{regex: "a(?=b)", replace: c}]}"#,
-        r#"{filters: [{regex: "a", replace: "$"}]}"#,
-        r#"{filters: [{regex: "a$|b", replace: c}]}"#,
-        "{filters: [{regex: a, replace: c, options: x}]}",
-        "{filters: [{regex: a, replace: c, options: h}]}",
-        "{filters: [{regex: a, replace: c, scope: two}]}",
-        "{filters: [{regex: a}]}",
-        "{filters: []}",
-        "{filters: [{regex: a, replace: c}], body: d}",
-    ] {
-        let import = import(&plugin(&format!("response-rewrite: {refused}")));
-        assert_eq!(import.report.outcome(), Outcome::Refused, "{refused}");
-    }
-}
-
 /// Three consumers, and a name that asks for certificates.
 fn consumers() -> String {
     String::from(

@@ -23,11 +23,6 @@ impl Check<'_> {
                     self.error(raw.at(key), raw.path(key), "there are no `filters`", help);
                 }
             }
-            if raw.has("filters") && !raw.is_broken("filters") {
-                let help =
-                    "as [{ regex = \"http://\", replace = \"https://\", scope = \"global\" }]";
-                self.error(raw.at("filters"), raw.path("filters"), "a list of nothing", help);
-            }
             return BodyFilters::default();
         }
         if !matches!(body, AnswerBody::Unsaid) {

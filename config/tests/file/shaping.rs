@@ -323,7 +323,7 @@ fn filters_that_cannot_be_are_told() {
     refused(
         "response",
         &[
-            ("filters = []", ".filters", "a list of nothing"),
+            ("filters = []", ".filters", "this list is empty"),
             ("status = 200, filter_types = ['a/b']", ".filter_types", "there are no `filters`"),
             ("status = 200, filter_max_body_size = 1", ".filter_max_body_size", "no `filters`"),
             ("filters = [{ regex = '', replace = 'b' }]", ".filters[0].regex", "empty"),

@@ -288,8 +288,8 @@ mod tests {
             ("l", "t", Global, "hello world", "hetto wortd"),
             ("hello", "", Once, "hello world", " world"),
             ("x", "y", Global, "hello", "hello"),
-            ("(h)(x)?el", "<$1$2$0${1}$$>", Once, "hello", "<hhelh$>lo"),
-            ("(?P<a>o)", "${a}$a.", Global, "foo", "foo.oo."),
+            ("(h)(x)?el", "<$1$2$0$${1}$$>", Once, "hello", "<hhelh$>lo"),
+            ("(?P<a>o)", "$${a}$a.", Global, "foo", "foo.oo."),
             // Of nothing, and behind a match.
             ("b*", "x", Global, "ab", "xaxx"),
             ("^", "> ", Once, "a\nb", "> a\nb"),
