@@ -1,5 +1,7 @@
 //! A configuration of several files reads as one, and every problem names the file that it is in.
 
+#![expect(clippy::unwrap_used, reason = "a test may stop at a surprise")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -100,7 +102,8 @@ fn a_problem_names_its_file_and_line() {
 #[test]
 fn what_cannot_be_one_file_is_refused() {
     let twice = format!("include = 'more.toml'\n{LISTEN}[http]\nvia = 'x'\n");
-    let cases: [(&str, &[(&str, &str)], &str); 10] = [
+    type Files<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Files<'_>, &str); 10] = [
         (
             &twice,
             &[("more.toml", "a = 1\n[http]\n")],

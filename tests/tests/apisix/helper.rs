@@ -300,6 +300,21 @@ fn answer(port: u16, request: &Message) -> Option<Answer> {
     }
 }
 
+/// The arguments of a query by name, a line each.
+fn arguments_listed(query: &str) -> String {
+    let mut found: Vec<[String; 2]> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, "true"));
+        let (key, value) = (decoded(key), decoded(value));
+        match found.iter_mut().find(|[name, _]| *name == key) {
+            Some([_, values]) => *values = format!("{values},{value}"),
+            None => found.push([key, value]),
+        }
+    }
+    found.sort();
+    found.iter().map(|[key, value]| format!("{key}: {value}\n")).collect()
+}
+
 fn with_arguments(port: u16, request: &Message, name: &str) -> Option<Answer> {
     let target = request.head.target();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -311,18 +326,7 @@ fn with_arguments(port: u16, request: &Message, name: &str) -> Option<Answer> {
             ok(format!("uri: {path}\nhost: {host}\nscheme: {scheme}\n"))
         }
         "plugin_proxy_rewrite_args" => {
-            let mut found: Vec<[String; 2]> = Vec::new();
-            for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-                let (key, value) = pair.split_once('=').unwrap_or((pair, "true"));
-                let (key, value) = (decoded(key), decoded(value));
-                match found.iter_mut().find(|[name, _]| *name == key) {
-                    Some([_, values]) => *values = format!("{values},{value}"),
-                    None => found.push([key, value]),
-                }
-            }
-            found.sort();
-            let lines: String =
-                found.iter().map(|[key, value]| format!("{key}: {value}\n")).collect();
+            let lines = arguments_listed(query);
             ok(format!("uri: {path}\n{lines}"))
         }
         "specific_status" => {
