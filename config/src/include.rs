@@ -14,7 +14,7 @@ use crate::place::Place;
 use crate::problem::Problem;
 
 /// More files are a mistake, such as a pattern that matches a whole disk.
-const FILES_MAX: usize = 10_000;
+pub(crate) const FILES_MAX: usize = 10_000;
 
 /// The key.
 const KEY: &str = "include";
@@ -63,15 +63,18 @@ pub(crate) fn files(pattern: &Pattern, main: &Path) -> Result<Vec<PathBuf>, Stri
     if text.trim().is_empty() || text.contains("${env:") {
         return Err(format!("`{text}` is no path of a file"));
     }
-    let base = main.parent().unwrap_or_else(|| Path::new("."));
-    let path = base.join(text);
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
-    else {
+    let written = Path::new(text);
+    let name = written.file_name().and_then(|name| name.to_str());
+    let (Some(name), Some(front)) = (name, written.parent()) else {
         return Err(format!("`{text}` is no path of a file"));
     };
-    if directory.to_string_lossy().contains(['*', '?', '[']) {
+    if front.to_string_lossy().contains(['*', '?', '[']) {
         return Err(format!("a directory in `{text}` is a pattern"));
     }
+    // A name alone has an empty parent, which no system call takes.
+    let base = main.parent().filter(|base| !base.as_os_str().is_empty());
+    let directory = base.unwrap_or_else(|| Path::new(".")).join(front);
+    let path = directory.join(name);
     if !name.contains(['*', '?', '[']) {
         return Ok(vec![path]);
     }
@@ -83,7 +86,7 @@ pub(crate) fn files(pattern: &Pattern, main: &Path) -> Result<Vec<PathBuf>, Stri
     let options =
         glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(cannot)? {
+    for entry in std::fs::read_dir(&directory).map_err(cannot)? {
         let entry = entry.map_err(cannot)?;
         let name = entry.file_name();
         // A name that is not UTF-8 is compared as it would be shown, so that no file is passed over in silence.
@@ -162,4 +165,17 @@ fn moved<'i>(value: Spanned<DeValue<'i>>, offset: usize) -> Spanned<DeValue<'i>>
 fn moved_name<T>(name: Spanned<T>, offset: usize) -> Spanned<T> {
     let span = name.span();
     Spanned::new(span.start + offset..span.end + offset, name.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tests run in the directory of the crate.
+    #[test]
+    fn a_main_file_without_a_directory_is_in_the_current_one() {
+        let text = "Cargo.t?ml".to_owned();
+        let pattern = Pattern { place: Place::default(), field: String::new(), text };
+        assert_eq!(files(&pattern, Path::new("ferrule.toml")), Ok(vec!["./Cargo.toml".into()]));
+    }
 }

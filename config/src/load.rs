@@ -1,5 +1,6 @@
 //! From the files to what is said in them: which are read, what is wrong with one as a whole, who else may read it.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -33,15 +34,17 @@ pub fn read(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Draft, 
     let mut open = vec![file.open_to_others()];
     let main = text_of(path, file)?;
     let whole = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut known = vec![whole(path)];
+    let mut known = HashSet::from([whole(path)]);
     let mut bytes = main.text.len() as u64;
     let draft = read_all(&main, env, &mut |pattern| {
         let mut texts = Vec::new();
         for path in include::files(pattern, path)? {
-            if known.contains(&whole(&path)) {
+            if !known.insert(whole(&path)) {
                 return Err(format!("{} is included twice", path.display()));
             }
-            known.push(whole(&path));
+            if known.len() > include::FILES_MAX {
+                return Err(format!("more than {} files are included", include::FILES_MAX));
+            }
             let file = read_file(&path, BYTES_MAX.saturating_sub(bytes))
                 .map_err(|error| error.about(&path.display()))?;
             bytes += file.bytes.len() as u64;
@@ -120,10 +123,7 @@ fn warn_of_secrets(file: usize, what: &str, problems: &mut Problems) {
         let help = Some("chmod 600, or name a file that holds the key".to_owned());
         problems.warn(Problem { place, field: String::new(), message, help });
     }
-    let credential = problems
-        .fixed_credential()
-        .filter(|found| problems.source().file_number(found.place) == file);
-    if let Some(FixedCredential { place, field, name }) = credential.cloned() {
+    if let Some(FixedCredential { place, field, name }) = problems.fixed_credential(file).cloned() {
         let message = format!(
             "this file gives `{name}` a fixed value, which may be a credential, and can be {what} by \
              others than its owner"
@@ -151,10 +151,12 @@ fn read_all(
     tell(main, 0, &errors, &mut problems)?;
     included.errors.into_iter().for_each(|problem| problems.push(problem));
     included.warnings.into_iter().for_each(|problem| problems.warn(problem));
+    let mut unread = !errors.is_empty();
     let mut table = parsed.into_inner();
     let mut offset = source::len_of(main);
     for file in &included.files {
         let (more, errors) = DeTable::parse_recoverable(&file.text);
+        unread |= !errors.is_empty();
         tell(file, offset, &errors, &mut problems)?;
         let at = |place| {
             format!(
@@ -166,6 +168,9 @@ fn read_all(
         let faults = include::merge(&mut table, more.into_inner(), offset, &at);
         faults.into_iter().for_each(|fault| problems.push(fault));
         offset += source::len_of(file);
+    }
+    if unread {
+        problems.mask_unread();
     }
     if !problems.is_empty() {
         return Err(problems);
@@ -235,7 +240,6 @@ fn tell(
     if let Some(format) = foreign::of_text(&file.text) {
         return Err(foreign_file(&file.path, format));
     }
-    problems.mask_unread();
     for error in errors {
         let span = error.span();
         let place = span.clone().map(|span| Place::of(span.start + offset..span.end + offset));

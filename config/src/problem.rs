@@ -50,8 +50,8 @@ struct Found {
     fields: BTreeMap<Place, String>,
     /// Of secrets that came from the environment: from which variables.
     secret_variables: BTreeMap<Place, String>,
-    /// The first header with a credential in the file itself.
-    fixed_credential: Option<FixedCredential>,
+    /// The first header with a credential in each of the files themselves, by the number of the file.
+    fixed_credentials: BTreeMap<usize, FixedCredential>,
     errors: Vec<Problem>,
     warnings: Vec<Problem>,
     /// All of them: what several objects take from one place is told once.
@@ -104,12 +104,13 @@ impl Problems {
 
     /// Makes a header known whose credential stands in the file itself.
     pub(crate) fn name_fixed_credential(&mut self, credential: FixedCredential) {
-        self.found.fixed_credential.get_or_insert(credential);
+        let file = self.found.source.file_number(credential.place);
+        self.found.fixed_credentials.entry(file).or_insert(credential);
     }
 
-    /// The first of them.
-    pub(crate) const fn fixed_credential(&self) -> Option<&FixedCredential> {
-        self.found.fixed_credential.as_ref()
+    /// The first of them in a file.
+    pub(crate) fn fixed_credential(&self, file_number: usize) -> Option<&FixedCredential> {
+        self.found.fixed_credentials.get(&file_number)
     }
 
     /// Adds an error. One without a field gets that of its place.

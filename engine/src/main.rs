@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ferrule_engine::control::cli::arguments::{self, Invocation};
 use ferrule_engine::control::process::terminal;
 use ferrule_engine::control::run::boot::Boot;
+use ferrule_engine::control::run::leaked_sockets;
 use ferrule_engine::control::run::signals::CaughtSignals;
 use ferrule_engine::control::run::supervisor::Cores;
 use ferrule_engine::setup::CoreLink;
@@ -16,8 +17,13 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    // Nothing comes before this, the command line included: the default answer to a signal is death.
-    let signals = arguments::is_run_command(std::env::args_os()).then(CaughtSignals::catch);
+    let runs = arguments::is_run_command(std::env::args_os());
+    if runs {
+        // Before anything of this process is open.
+        leaked_sockets::close();
+    }
+    // Nothing else comes before this, the command line included: the default answer to a signal is death.
+    let signals = runs.then(CaughtSignals::catch);
     let file = match arguments::execute(std::env::args_os()) {
         Invocation::Run(file) => file,
         Invocation::Done(code) => return code,

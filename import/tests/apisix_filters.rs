@@ -27,10 +27,28 @@ fn filters_of_bodies_are_converted_or_refused() {
     ] {
         assert!(made.lines().any(|there| there == line), "{line:?} is not in:\n{made}");
     }
+    for (regex, options, wanted) in [
+        ("(?:a|b)$", "", r"regex = '(?:a|b)(?P<last_line_break>\n?)$'"),
+        ("(?<n>a)$", "", r"regex = '(?<n>a)(?P<last_line_break>\n?)$'"),
+        ("(?i)a$", "", r"regex = '(?i)a(?P<last_line_break>\n?)$'"),
+        ("(?m)a$", "", r#"regex = "(?m)a$""#),
+        ("(?:a|b)$", ", options: m", r#"regex = "(?m)(?:a|b)$""#),
+    ] {
+        let given = format!(
+            r#"response-rewrite: {{filters: [{{regex: "{regex}", replace: c{options}}}]}}"#
+        );
+        let made = import(&given);
+        assert_ne!(made.report.outcome(), Outcome::Refused, "{}", made.report.text());
+        let made = made.configuration;
+        assert!(made.lines().any(|there| there == wanted), "{wanted:?} is not in:\n{made}");
+    }
     for refused in [
         r#"{filters: [{regex: "a(?=b)", replace: c}]}"#,
         r#"{filters: [{regex: "a", replace: "$"}]}"#,
         r#"{filters: [{regex: "a$|b", replace: c}]}"#,
+        r#"{filters: [{regex: "(?:a$|b)", replace: c}]}"#,
+        r#"{filters: [{regex: "(?m:a)$", replace: c}]}"#,
+        r#"{filters: [{regex: "(?-m)a$", replace: c, options: m}]}"#,
         "{filters: [{regex: a, replace: c, options: x}]}",
         "{filters: [{regex: a, replace: c, options: h}]}",
         "{filters: [{regex: a, replace: c, scope: two}]}",

@@ -119,3 +119,52 @@ fn what_would_let_others_in_is_refused_at_its_line() {
     );
     assert!(said(&made, Kind::Refused).contains("another `bind` asks"), "{}", made.report.text());
 }
+
+/// Server names are known on every port here: one of another `bind` comes to this one, and asks for what it asks.
+#[test]
+fn names_of_another_bind_get_past_no_demand() {
+    let two = |first: &str, second: &str, list: &str| {
+        let binds = format!("bind :443 ssl {first}\n bind :8443 ssl {second}");
+        let made = import(&binds, list);
+        (made.report.outcome() == Outcome::Refused).then(|| said(&made, Kind::Refused))
+    };
+    const MIXED: &str =
+        "a.pem [verify required ca-file ca.pem] x.test\na.pem [verify none] y.test\n";
+    for (first, second) in [("crt-list list.txt", "crt a.pem"), ("crt a.pem", "crt-list list.txt")]
+    {
+        let refused = two(first, second, MIXED).unwrap_or_default();
+        assert!(refused.contains("some names of this `bind` ask"), "{first}: {refused}");
+    }
+    // A second address with the same names is none of these.
+    assert_eq!(two("crt-list list.txt", "crt-list list.txt", MIXED), None);
+    // Of two authorities in a list, either may be another one than that of the next `bind`.
+    const TWO: &str = "a.pem [verify required ca-file ca.pem] x.test\n\
+                       a.pem [verify required ca-file a.pem] y.test\n";
+    for authority in ["ca.pem", "a.pem", "list.txt"] {
+        let asks = format!("crt a.pem ca-file {authority} verify required");
+        for (first, second) in [("crt-list list.txt", asks.as_str()), (&asks, "crt-list list.txt")]
+        {
+            let refused = two(first, second, TWO).unwrap_or_default();
+            assert!(refused.contains("another `bind` asks"), "{first}: {refused}");
+        }
+    }
+    assert_eq!(two("crt-list list.txt", "crt-list list.txt", TWO), None);
+    // A certificate of another `bind` is none that keeps a name away.
+    let list = "a.pem *.w.test !a.test\n";
+    let refused = two("crt a.pem", "crt-list list.txt", list).unwrap_or_default();
+    assert!(refused.contains("`!a.test` is a name that no other"), "{refused}");
+}
+
+/// The first word is the default, whether it names a certificate or a list.
+#[test]
+fn the_default_is_the_first_certificate_of_the_words() {
+    const LIST_LINE: &str = "a.pem [verify required ca-file ca.pem] x.test\n";
+    for (words, wanted) in [
+        ("crt-list list.txt crt a.pem", "fallback_sni = \"x.test\""),
+        ("crt a.pem crt-list list.txt", "fallback_sni = \"a.test\""),
+    ] {
+        let made = import(&format!("bind :443 ssl {words}"), LIST_LINE);
+        assert_ne!(made.report.outcome(), Outcome::Refused, "{}", made.report.text());
+        assert!(made.configuration.contains(wanted), "{words}: {}", made.configuration);
+    }
+}

@@ -85,6 +85,28 @@ fn haproxy_has_no_value_of_tls_without_tls() {
     assert!(import.report.text().contains("this test holds for everybody"));
 }
 
+/// HAProxy asks the first value of an attribute, and here a condition holds for any of them.
+#[test]
+fn haproxy_takes_nobody_for_a_second_name() {
+    const DOUBT: &str = "(?is)(?:^|[,+])ou=.*[,+]ou=";
+    for rule in [
+        " http-request deny unless { ssl_c_s_dn(ou) ops }",
+        " http-request deny if !{ ssl_c_s_dn(OU) -m beg ops }",
+        " http-request deny if { ssl_c_s_dn(ou) guest }",
+        " http-request redirect location /x if { ssl_c_s_dn(ou) ops }",
+    ] {
+        let import = haproxy(&[OPTIONAL], rule);
+        let text = made(&import, rule);
+        let routes = text.matches("[[routes]]").count();
+        assert_eq!(text.matches(DOUBT).count(), routes, "{rule}: {text}");
+    }
+    // What is sent is the first one in both.
+    let rule = " http-request set-header X-OU %[ssl_c_s_dn(ou)]";
+    assert!(!made(&haproxy(&[OPTIONAL], rule), rule).contains("refuse"));
+    let rule = " http-request deny if { ssl_c_s_dn(2.5.4.11) ops }";
+    refused(&haproxy(&[OPTIONAL], rule), "`ssl_c_s_dn", rule);
+}
+
 #[test]
 fn haproxy_sends_no_verdict_without_tls() {
     let rule = " http-request set-header X-V %[ssl_c_verify]";

@@ -19,10 +19,18 @@ while words[0].startswith("-"):
 assert profile["defaultAction"] == "SCMP_ACT_ERRNO"
 calls = seccomp.SyscallFilter(seccomp.ERRNO(profile["defaultErrnoRet"]))
 for rule in profile["syscalls"]:
-    assert rule["action"] == "SCMP_ACT_ALLOW" and set(rule) == {"names", "action"}
+    action, arguments = seccomp.ALLOW, []
+    if rule["action"] == "SCMP_ACT_ERRNO":
+        action = seccomp.ERRNO(rule["errnoRet"])
+    else:
+        assert rule["action"] == "SCMP_ACT_ALLOW"
+    for argument in rule.get("args", []):
+        # A runtime compares what the mask leaves with `valueTwo`, which is 0 where it is not there.
+        assert argument["op"] == "SCMP_CMP_MASKED_EQ" and set(argument) == {"index", "value", "op"}
+        arguments.append(seccomp.Arg(argument["index"], seccomp.MASKED_EQ, argument["value"], 0))
     for name in set(rule["names"]) - lacking:
         try:
-            calls.add_rule(seccomp.ALLOW, name)
+            calls.add_rule(action, name, *arguments)
         except (OSError, RuntimeError):
             pass  # one that this library or this machine does not have
 calls.load()

@@ -31,6 +31,7 @@ pub struct Setup {
     name: String,
     text: String,
     runtime: String,
+    root: String,
     log: String,
     level: &'static str,
     error_format: &'static str,
@@ -81,6 +82,7 @@ impl Setup {
                 "workers = 1\ncpu_affinity = false\nring_entries = 256\nmax_connections = 4096\n\
                  io_driver = \"{driver}\"\n"
             ),
+            root: String::new(),
             log: String::new(),
             level: "debug",
             error_format: "",
@@ -102,6 +104,14 @@ impl Setup {
     #[must_use]
     pub fn set(mut self, name: &str, value: &impl ToString) -> Self {
         self.values.insert(name.to_owned(), value.to_string());
+        self
+    }
+
+    /// Adds a line in front of all tables.
+    #[must_use]
+    pub fn root_line(mut self, line: &str) -> Self {
+        self.root.push_str(line);
+        self.root.push('\n');
         self
     }
 
@@ -166,8 +176,14 @@ impl Setup {
     /// The whole file, with every `@NAME@` replaced.
     fn render(&mut self) -> String {
         let mut text = format!(
-            "[runtime]\ntls_fast_path = {}\n{}\n[log]\nerror = {{ path = \"stderr\", level = \"{}\"{} }}\n{}\n{}",
-            self.fast_path, self.runtime, self.level, self.error_format, self.log, self.text
+            "{}[runtime]\ntls_fast_path = {}\n{}\n[log]\nerror = {{ path = \"stderr\", level = \"{}\"{} }}\n{}\n{}",
+            self.root,
+            self.fast_path,
+            self.runtime,
+            self.level,
+            self.error_format,
+            self.log,
+            self.text
         );
         loop {
             let Some((before, rest)) = text.split_once('@') else { return text };

@@ -244,8 +244,9 @@ pub(crate) static FOREIGN_KEYS: &[ForeignKeys] = &[
          `client.allow` of a [[routes]]",
     ),
     nothing(
-        "include import includes providers",
-        "there is one file; values may come from the environment, as `${env:NAME}`",
+        "import includes providers",
+        "files of a configuration are named by `include` at its top; values may come from the environment, as \
+         `${env:NAME}`",
     ),
     nothing(
         "lua map geo set perl_set js_content njs wasm serverless templates",

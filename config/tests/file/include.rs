@@ -163,6 +163,19 @@ fn a_text_without_files_includes_none() {
     assert!(read.unwrap_err().to_string().contains("no file is read here"));
 }
 
+/// A directory that looks like a pattern.
+#[test]
+fn the_directory_of_the_main_file_is_taken_as_it_is() {
+    let main = format!("include = ['*.conf', 'one.toml']\n{LISTEN}");
+    let files = [("a.conf", route("/a")), ("one.toml", route("/b"))];
+    let mut all = vec![("[prod]/ferrule.toml", main.as_str())];
+    let names = files.each_ref().map(|(name, _)| format!("[prod]/{name}"));
+    all.extend(names.iter().map(String::as_str).zip(files.iter().map(|(_, text)| text.as_str())));
+    let directory = Directory::of(&all);
+    let read = |path: &Path| read(path, &|_| None).unwrap().finish().unwrap().routes.len();
+    assert_eq!(read(&directory.0.join("[prod]/ferrule.toml")), 2);
+}
+
 /// The key of one file is not the fault of another.
 #[test]
 fn an_open_file_is_named_by_itself() {
@@ -180,4 +193,22 @@ fn an_open_file_is_named_by_itself() {
     let said = open("a.toml");
     assert!(said.iter().any(|line| line.starts_with("a.toml:4:")), "{said:?}");
     assert!(said.iter().all(|line| !line.contains("SECRET")));
+}
+
+/// Each file of several is looked at for credentials.
+#[test]
+fn a_credential_of_a_later_file_is_told() {
+    let route = |uri: &str| {
+        format!(
+            "[[routes]]\nuri = '{uri}'\nupstream.nodes = {{ 'a:1' = 1 }}\n\
+             headers = {{ set = {{ Authorization = 'Bearer abcdefgh' }} }}\n"
+        )
+    };
+    let main = format!("include = 'a.toml'\n{LISTEN}{}", route("/m"));
+    let directory = Directory::of(&[("ferrule.toml", &main), ("a.toml", &route("/a"))]);
+    let mode = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(directory.0.join("a.toml"), mode).unwrap();
+    let said = directory.said();
+    let told: Vec<&String> = said.iter().filter(|line| line.contains("a fixed value")).collect();
+    assert!(told.len() == 1 && told[0].starts_with("a.toml:4:"), "{said:#?}");
 }

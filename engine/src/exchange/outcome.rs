@@ -15,6 +15,9 @@ pub struct Outcome {
     pub ended: ExchangeEnd,
     /// The route taken.
     pub route: Option<RouteId>,
+    /// The route by which its log line is chosen where that is another one, or none: a request that was refused before
+    /// it took a route has asked for one all the same, and a tunnel outlives the numbers of its generation.
+    pub log_route: Option<RouteId>,
     /// Its upstream.
     pub upstream: Option<UpstreamId>,
     /// The node that was asked last.

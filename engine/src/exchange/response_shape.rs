@@ -11,7 +11,7 @@ use super::response::{Delivery, PendingRequest};
 use super::response_block::ResponseBlock;
 use super::response_head::client_head;
 use super::trailers::TrailerRules;
-use crate::plan::body_filter::media_type;
+use crate::plan::body_filter::media_types;
 use crate::wire::framing::BodyLength;
 use crate::wire::head::Method;
 use crate::wire::view::{FieldView, ResponseView};
@@ -135,9 +135,8 @@ pub fn is_filterable(response: ResponseView<'_>) -> bool {
         codings.all(|coding| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity"))
     };
     let is_whole = |value: &[u8]| {
-        let media = media_type(value);
-        let is_endless = media.eq_ignore_ascii_case(b"text/event-stream");
-        !is_endless && !media.eq_ignore_ascii_case(b"multipart/byteranges")
+        let others: [&[u8]; 2] = [b"text/event-stream", b"multipart/byteranges"];
+        !media_types(value).any(|media| others.iter().any(|name| name.eq_ignore_ascii_case(media)))
     };
     let fits = |field: FieldView<'_>| {
         let is = |name: &[u8]| field.name().eq_ignore_ascii_case(name);
@@ -149,12 +148,10 @@ pub fn is_filterable(response: ResponseView<'_>) -> bool {
     response.status() != 206 && response.fields().iter().all(fits)
 }
 
-/// What a response's `Content-Type` says; empty without one.
-#[must_use]
-pub fn content_type(response: ResponseView<'_>) -> &[u8] {
-    let mut fields = response.fields().iter();
-    let found = fields.find(|field| field.name().eq_ignore_ascii_case(b"Content-Type"));
-    found.map(FieldView::value).unwrap_or_default()
+/// The lines of a response's `Content-Type`; there should be one.
+pub fn content_types(response: ResponseView<'_>) -> impl Iterator<Item = &[u8]> {
+    let is_one = |field: &FieldView<'_>| field.name().eq_ignore_ascii_case(b"Content-Type");
+    response.fields().iter().filter(is_one).map(FieldView::value)
 }
 
 /// Completes the head that ends the buffer with the length of the body that follows it.
@@ -316,6 +313,8 @@ mod tests {
             ("200 OK\r\nContent-Encoding: identity\r\ncontent-encoding: br\r\n", false),
             ("200 OK\r\nContent-Type: Text/Event-Stream; charset=utf-8\r\n", false),
             ("200 OK\r\nContent-Type: multipart/byteranges; boundary=a\r\n", false),
+            ("200 OK\r\nContent-Type: text/html, text/event-stream\r\n", false),
+            ("200 OK\r\nContent-Type: text/html\r\nContent-Type: text/event-stream\r\n", false),
             ("200 OK\r\nContent-Range: bytes 0-1/2\r\n", false),
             ("206 Part\r\n", false),
         ] {

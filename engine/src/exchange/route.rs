@@ -105,7 +105,7 @@ pub(super) struct RouteLookup<'a> {
 
 impl<'a> RouteLookup<'a> {
     /// The route of this path for this method; conditions see the same path.
-    fn find(&mut self, path: &[u8], method: Method) -> LookupResult {
+    pub(super) fn find(&mut self, path: &[u8], method: Method) -> LookupResult {
         let (plan, host) = (self.plan, self.host.name());
         plan.table.lookup(host, path, method, &mut |route| self.holds(route, path))
     }

@@ -10,7 +10,7 @@ use super::request::read_resource;
 use super::route::RouteLookup;
 use super::scratch::Scratch;
 use crate::plan::hosts::Cover;
-use crate::plan::{CandidateVerdict, Plan, RouteId};
+use crate::plan::{CandidateVerdict, LookupResult, Plan, RouteId};
 use crate::wire::target;
 use crate::wire::view::RequestView;
 
@@ -70,12 +70,35 @@ pub fn trace(
     Ok(trace)
 }
 
+/// The route that a request asked for which was refused before it had one: what the lookup says, whatever its client
+/// may take. For the choice of log lines alone. `None`: it is not understood so far, or leads nowhere.
+#[cold]
+pub fn asked_route(
+    plan: &Plan,
+    connection: &ConnectionView<'_>,
+    request: RequestView<'_>,
+) -> Option<RouteId> {
+    let mut scratch = Scratch::default();
+    let target = target::request_target(request).ok()?;
+    read_resource(request, &target, &mut scratch).ok()?;
+    let Scratch { host, path, captures, value, .. } = &mut scratch;
+    let target = &target;
+    let mut lookup = RouteLookup { plan, connection, request, target, host, captures, value };
+    match lookup.find(path, request.method()) {
+        LookupResult::Route(found) => Some(found.route),
+        LookupResult::MethodNotAllowed(_) | LookupResult::NotFound => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use ferrule_config::model::ClientVerify;
+
     use super::*;
     use crate::exchange::request::admit;
-    use crate::plan::ListenerId;
-    use crate::plan::fixture::{config, route};
+    use crate::identity::{ClientIdentity, IdentityPlan, Verdict, VerifyFailure};
+    use crate::plan::fixture::{config, route, server};
+    use crate::plan::{ListenerId, ServerId};
     use crate::wire::head::{RequestHead, parse_request};
 
     /// The trace ends where admission does, for every request that both understand.
@@ -116,6 +139,46 @@ mod tests {
             assert_eq!(asked, steps, "{line} {host}");
             let admitted = admit(&plan, &connection, view, &mut scratch).ok();
             assert_eq!(found.taken, admitted.map(|admitted| admitted.route), "{line} {host}");
+        }
+    }
+
+    /// A refused request has asked for a route: whoever asks, and wherever the way to it ended.
+    #[test]
+    fn the_route_that_was_asked_for_is_found_whoever_asks() {
+        let mut config = config();
+        config.routes = vec![route(&["a.test"], &["/pay/*"]), route(&[], &["/*"])];
+        config.servers = vec![
+            server(&["a.test"], Some(("a.pem", ClientVerify::On))),
+            server(&["b.test"], Some(("b.pem", ClientVerify::On))),
+        ];
+        let plan = Plan::build(&config);
+        let who = |verdict| {
+            let nobody = ClientIdentity::none(&IdentityPlan::default());
+            ClientIdentity { verdict, not_after: 2_000, ..nobody }
+        };
+        let nobody = who(Verdict::None);
+        let revoked = who(Verdict::Failed(VerifyFailure::Revoked));
+        let other = who(Verdict::Success);
+        for (server, client, path, status, asked) in [
+            (0, &nobody, "/pay/x", 400, Some(0)),
+            (0, &revoked, "/pay/x", 400, Some(0)),
+            (1, &other, "/pay/x", 421, Some(0)),
+            (0, &nobody, "/x", 400, Some(1)),
+        ] {
+            let connection = ConnectionView {
+                listener: Some(ListenerId(1)),
+                policy: Some(plan.sni.policy(ServerId(server))),
+                client: Some(client),
+                now: 1_000,
+                facts: None,
+            };
+            let text = format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n");
+            let mut head = RequestHead::default();
+            parse_request(text.as_bytes(), text.len(), plan.head_limits(), &mut head).unwrap();
+            let view = head.view(text.as_bytes());
+            let refused = admit(&plan, &connection, view, &mut Scratch::default()).unwrap_err();
+            assert_eq!(refused.status(), status, "{path}");
+            assert_eq!(asked_route(&plan, &connection, view), asked.map(RouteId), "{path}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! The limits as one core asks them: its leases, and the guard of a request that is under way.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
+use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -91,7 +93,7 @@ enum Leases {
 }
 
 impl CoreLimits {
-    /// A core that has no lease yet; `core` is its number.
+    /// A core that has no lease yet; `core` is its number. [`Self::go_on`] gives it those of the generation before.
     #[must_use]
     pub fn new(limits: &Arc<Limits>, core: u32) -> Self {
         let cores = limits.cores();
@@ -107,6 +109,23 @@ impl CoreLimits {
             })
         });
         Self { leases: leases.collect(), limits: Arc::clone(limits), core: core as usize }
+    }
+
+    /// Takes over what this core holds under the generation before of the limits that go on. What it keeps for its next
+    /// requests would be nobody's otherwise: lost with each reload, or for as long as an older request lives.
+    pub fn go_on(&self, before: &Self) {
+        let known: HashMap<_, _> =
+            before.limits.shared().iter().map(Arc::as_ptr).zip(&before.leases).collect();
+        for (limit, own) in self.limits.shared().iter().zip(&self.leases) {
+            let Some(known) = known.get(&Arc::as_ptr(limit)) else { continue };
+            let (mut own, mut known) = (own.borrow_mut(), known.borrow_mut());
+            match (&mut *own, &mut *known) {
+                // What is under way ends there, and what begins is asked there.
+                (Leases::Connections(own), Leases::Connections(known)) => *own = Rc::clone(known),
+                // Whoever still asks under the generation before takes anew.
+                (own, known) => mem::swap(own, known),
+            }
+        }
     }
 
     /// The limits that all cores share.

@@ -13,7 +13,7 @@ use super::table::KeyPlace;
 /// Keys of which a core keeps places.
 const SLOTS: usize = 1_024;
 
-/// Those of one core and limit.
+/// Those of one core and limit, whatever generation its requests are of.
 #[derive(Debug)]
 pub(super) struct CorePlaces {
     pub(super) limit: Arc<SharedLimit>,

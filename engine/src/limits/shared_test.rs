@@ -232,6 +232,59 @@ fn a_reload_takes_over_what_stays() {
     assert!(!is_left(&build(&[window(1)], &same, 1)));
 }
 
+/// What a core holds goes on with the limit, however often another generation takes over and whatever is still under
+/// way: the last one gets every place that nobody has, and no request is lost with a lease.
+#[test]
+fn a_handover_strands_nothing_that_a_core_holds() {
+    const MAY: usize = 4_000;
+    const HANDOVERS: usize = 50;
+    let next = |limits: &Arc<Limits>, before: &CoreLimits| {
+        let core = CoreLimits::new(limits, 0);
+        core.go_on(before);
+        core
+    };
+    let limits = shared(connections(4_000));
+    let mut core = CoreLimits::new(&limits, 0);
+    let mut old = Vec::new();
+    for _ in 0..HANDOVERS {
+        // One stays under way, two end, and their places are kept.
+        let many: Vec<_> = (0..3).map(|_| core.ask(LimitId(0), b"one", SECOND)).collect();
+        assert!(many.iter().all(|answer| passes(answer.as_ref())));
+        old.extend(many.into_iter().next());
+        core = next(&limits, &core);
+    }
+    let mut all = Vec::new();
+    while let Some(answer @ LimitAnswer::Passes { .. }) = core.ask(LimitId(0), b"one", SECOND) {
+        all.push(answer);
+    }
+    assert_eq!(all.len() + old.len(), MAY, "places were lost");
+    // What ends late is there for the next requests, as well.
+    old.clear();
+    let more = (0..HANDOVERS + 1).filter(|_| {
+        let answer = core.ask(LimitId(0), b"one", SECOND);
+        let is_more = passes(answer.as_ref());
+        all.extend(answer);
+        is_more
+    });
+    assert_eq!(more.count(), HANDOVERS);
+    drop((all, core));
+    assert_eq!(limits.get(LimitId(0)).unwrap().keys(), 0);
+
+    let limits = shared(window(5_000));
+    let mut core = CoreLimits::new(&limits, 0);
+    let mut passed = 0;
+    while passes(core.ask(LimitId(0), b"one", SECOND).as_ref()) {
+        passed += 1;
+        if passed % 10 == 0 {
+            core = next(&limits, &core);
+        }
+    }
+    assert_eq!(passed, 5_000, "a lease was lost");
+    // A limit of its own has nothing to go on with.
+    let other = shared(connections(4_000));
+    assert!(passes(next(&other, &core).ask(LimitId(0), b"one", SECOND).as_ref()));
+}
+
 /// However many keys a client makes up, those that are counted stay counted.
 #[test]
 fn made_up_keys_are_counted_together() {

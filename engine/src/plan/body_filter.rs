@@ -1,20 +1,33 @@
 //! `response.filters`, compiled: search and replace in a body that is there as a whole.
 //!
 //! In: a body. Out: the body that the client gets; or why none: it would be too large, or searching it would take too
-//! many steps. The work is done in turns, so that a core may do something else between them. Matches are those of
+//! many steps. The work is done in turns, so that a core may do something else between them: neither a long body nor one
+//! filter after another nor many small matches make a turn longer. Matches are those of
 //! OpenResty's `ngx.re.sub` and `ngx.re.gsub`: behind a match of nothing, one byte stays.
 
 use ferrule_config::capture_pattern::CaptureMemory;
 use ferrule_config::model::{BodyFilter, BodyFilters, FilterOversize, FilterScope};
-use ferrule_config::search_pattern::{BudgetSpent, SearchBudget, SearchPattern};
+use ferrule_config::search_pattern::{
+    BudgetSpent, Search, SearchBudget, SearchPattern, SearchTurn,
+};
 use ferrule_config::uri_template::{UriPiece, UriTemplate};
 
-/// Steps for each byte of a body, all filters together: an expression may read on far behind its match.
+use crate::wire::fields::is_token_byte;
+
+/// Steps for each byte of a body that all filters share: an expression may read on far behind its match.
 const STEPS_PER_BYTE: u64 = 64;
+/// Steps for each byte that a filter has for itself: it reads to where a match is known to end, back to its beginning,
+/// and once more for its groups; each is two steps at most where every byte is a match. So whoever does no more than
+/// that has enough, however many filters there are.
+const STEPS_PER_FILTER_BYTE: u64 = 8;
 /// Steps for small bodies.
 const STEPS_LEAST: u64 = 1 << 20;
 /// Steps of one turn: less than a millisecond.
 const TURN_STEPS: u64 = 1 << 18;
+/// What is done for one match beside reading takes as long as so many steps.
+const MATCH_STEPS: u64 = 64;
+/// As many bytes are copied in the time of one step.
+const COPIED_PER_STEP: usize = 16;
 
 /// The filters of one rule.
 #[derive(Debug)]
@@ -56,7 +69,7 @@ pub enum FilterFault {
 /// Is a body done?
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FilterTurn {
-    /// Not yet.
+    /// Not yet: others are to have their turn.
     More,
     /// By this filter.
     Done,
@@ -71,7 +84,11 @@ pub struct FilterRun {
     copied: usize,
     /// Where the next match is looked for.
     at: usize,
-    budget: Option<SearchBudget>,
+    /// What looks for it, where a turn has ended meanwhile.
+    search: Option<Search>,
+    /// Has the filter that is under way got its steps?
+    begun: bool,
+    budget: SearchBudget,
     memory: CaptureMemory,
 }
 
@@ -87,11 +104,15 @@ impl BodyFiltersPlan {
         })
     }
 
-    /// Are they for bodies with this `Content-Type`?
+    /// Are they for bodies with these lines of `Content-Type`? There should be one. They are if somebody may take the
+    /// body for what they are for: by any of several types, or by its bytes where none is told.
     #[must_use]
-    pub fn are_for(&self, content_type: &[u8]) -> bool {
-        let media = media_type(content_type);
-        self.types.is_empty() || self.types.iter().any(|name| name.eq_ignore_ascii_case(media))
+    pub fn are_for<'a>(&self, content_types: impl IntoIterator<Item = &'a [u8]>) -> bool {
+        let is_ours = |media: &[u8]| self.types.iter().any(|name| name.eq_ignore_ascii_case(media));
+        let mut all = content_types.into_iter().flat_map(media_types).peekable();
+        self.types.is_empty()
+            || all.peek().is_none()
+            || all.any(|media| is_ours(media) || !tells_type(media))
     }
 
     /// In their order.
@@ -101,10 +122,40 @@ impl BodyFiltersPlan {
     }
 }
 
-/// What a `Content-Type` says without its parameters.
-#[must_use]
-pub fn media_type(content_type: &[u8]) -> &[u8] {
-    content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
+/// The types that a line of `Content-Type` may be read as, without their parameters. There should be one, but lines may
+/// be joined by commas, and recipients differ in which one they take. Only where a comma stands within quotes that
+/// everybody reads alike, it separates nothing.
+pub fn media_types(content_type: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (clear, mut quoted) = (are_quotes_clear(content_type), false);
+    let pieces = content_type.split(move |byte| {
+        quoted ^= *byte == b'"';
+        *byte == b',' && !(clear && quoted)
+    });
+    pieces.map(<[u8]>::trim_ascii).filter(|piece| !piece.is_empty()).map(|piece| {
+        // Behind a blank or a bracket some read on, and some do not.
+        let is_of_type = |byte: &u8| is_token_byte(*byte) || *byte == b'/';
+        piece.split(|byte| !is_of_type(byte)).next().unwrap_or_default()
+    })
+}
+
+/// Do all quotes surround whole values, with no escape in them?
+fn are_quotes_clear(content_type: &[u8]) -> bool {
+    let parts = content_type.split(|byte| *byte == b'"');
+    let count = parts.clone().count();
+    let opens = |part: &[u8]| part.ends_with(b"=");
+    let all_open = parts.step_by(2).take(count / 2).all(opens);
+    count % 2 == 1 && all_open && !content_type.contains(&b'\\')
+}
+
+/// Is this a media type, and none that stands for an unknown one (WHATWG MIME Sniffing, section 7)?
+fn tells_type(media: &[u8]) -> bool {
+    const UNKNOWN: [&[u8]; 3] = [b"*/*", b"application/unknown", b"unknown/unknown"];
+    let mut parts = media.split(|byte| *byte == b'/');
+    let is_type =
+        [parts.next(), parts.next()].into_iter().flatten().filter(|part| !part.is_empty());
+    is_type.count() == 2
+        && parts.next().is_none()
+        && !UNKNOWN.iter().any(|unknown| unknown.eq_ignore_ascii_case(media))
 }
 
 impl BodyFilterPlan {
@@ -130,10 +181,11 @@ impl FilterRun {
     pub fn new(body: Vec<u8>) -> Self {
         let bytes = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let steps = bytes.saturating_mul(STEPS_PER_BYTE).saturating_add(STEPS_LEAST);
-        Self { body, budget: Some(SearchBudget::of(steps)), ..Self::default() }
+        Self { body, budget: SearchBudget::of(steps, TURN_STEPS), ..Self::default() }
     }
 
-    /// One turn of a filter, which is called until it is done.
+    /// Goes on with a filter, which is called until it is done. A turn is that of all filters together: the next one
+    /// goes on with what this one has left of it.
     ///
     /// # Errors
     /// [`FilterFault`]
@@ -142,40 +194,47 @@ impl FilterRun {
         filter: &BodyFilterPlan,
         bytes_max: usize,
     ) -> Result<FilterTurn, FilterFault> {
-        let Some(mut budget) = self.budget else { return Err(FilterFault::TooManySteps) };
-        let enough = budget.left().saturating_sub(TURN_STEPS);
-        let turn = loop {
-            let done = !self.replace_next(filter, bytes_max, &mut budget)?;
-            if done {
-                break FilterTurn::Done;
-            }
-            if budget.left() <= enough {
-                break FilterTurn::More;
-            }
-        };
-        self.budget = Some(budget);
-        if turn == FilterTurn::Done {
-            self.finish(bytes_max)?;
+        if !self.begun {
+            self.begun = true;
+            let bytes = u64::try_from(self.body.len()).unwrap_or(u64::MAX);
+            self.budget.grant(bytes.saturating_mul(STEPS_PER_FILTER_BYTE));
         }
-        Ok(turn)
+        loop {
+            if self.budget.is_turn_over() {
+                self.budget.begin_turn(TURN_STEPS);
+                return Ok(FilterTurn::More);
+            }
+            if !self.replace_next(filter, bytes_max)? {
+                self.finish(bytes_max)?;
+                return Ok(FilterTurn::Done);
+            }
+        }
     }
 
-    /// Replaces the next match. False if this was the last one, or there was none.
+    /// Replaces the next match, or goes on with looking for it until the turn is over. False if there is none any more.
     fn replace_next(
         &mut self,
         filter: &BodyFilterPlan,
         bytes_max: usize,
-        budget: &mut SearchBudget,
     ) -> Result<bool, FilterFault> {
         if self.at > self.body.len() {
             return Ok(false);
         }
-        let Some(found) = filter.pattern.find(&self.body, self.at, budget)? else {
-            return Ok(false);
+        let pattern = &filter.pattern;
+        let search = self.search.take().or_else(|| pattern.begin(&self.body, self.at));
+        let Some(mut search) = search else { return Ok(false) };
+        let found = match pattern.advance(&self.body, &mut search, &mut self.budget)? {
+            SearchTurn::NotFound => return Ok(false),
+            SearchTurn::Found(found) => found,
+            SearchTurn::More => {
+                self.search = Some(search);
+                return Ok(true);
+            }
         };
         if filter.has_groups {
-            filter.pattern.find_groups(&self.body, &found, &mut self.memory, budget)?;
+            pattern.find_groups(&self.body, &found, &mut self.memory, &mut self.budget)?;
         }
+        let before = self.out.len();
         put(&mut self.out, self.body.get(self.copied..found.start), bytes_max)?;
         for piece in &filter.pieces {
             let text = match piece {
@@ -187,19 +246,28 @@ impl FilterRun {
             };
             put(&mut self.out, text, bytes_max)?;
         }
+        self.note_copied(self.out.len().saturating_sub(before));
+        self.budget.shorten_turn(MATCH_STEPS);
         self.copied = found.end;
         self.at = if found.is_empty() { found.end.saturating_add(1) } else { found.end };
         Ok(filter.scope == FilterScope::Global)
     }
 
+    /// So many bytes were copied.
+    fn note_copied(&mut self, bytes: usize) {
+        self.budget.shorten_turn(u64::try_from(bytes / COPIED_PER_STEP).unwrap_or(u64::MAX));
+    }
+
     /// What is behind the last match follows; the result is the next filter's body.
     fn finish(&mut self, bytes_max: usize) -> Result<(), FilterFault> {
         if self.at > 0 {
-            put(&mut self.out, self.body.get(self.copied..), bytes_max)?;
+            let rest = self.body.get(self.copied..);
+            put(&mut self.out, rest, bytes_max)?;
+            self.note_copied(rest.map_or(0, <[u8]>::len));
             std::mem::swap(&mut self.body, &mut self.out);
             self.out.clear();
         }
-        (self.copied, self.at) = (0, 0);
+        (self.copied, self.at, self.search, self.begun) = (0, 0, None, false);
         Ok(())
     }
 
@@ -266,18 +334,48 @@ mod tests {
         Ok(String::from_utf8(run.body().to_vec()).unwrap())
     }
 
+    /// A body is searched if any reading of what it says makes it one of the types, or if it says nothing.
     #[test]
-    fn types_are_compared_without_parameters() {
+    fn types_are_compared_as_whoever_reads_them_may() {
         let html = plan(&[("a", "b", FilterScope::Once)], ", filter_types = ['Text/HTML']");
-        for (given, wanted) in [
-            ("text/html", true),
-            ("TEXT/html ; charset=utf-8", true),
-            ("text/htmlx", false),
-            ("", false),
-        ] {
-            assert_eq!(html.are_for(given.as_bytes()), wanted, "{given}");
+        let (png, mp4) = ("image/png", "video/mp4; codecs=\"avc1.42E01E, mp4a.40.2\"");
+        let cases: [(&[&str], bool); 27] = [
+            (&["text/html"], true),
+            (&["TEXT/html ; charset=utf-8"], true),
+            (&["text/html charset=utf-8"], true),
+            (&["text/html(x)"], true),
+            (&["text/htmlx"], false),
+            (&["text/html/x"], true),
+            (&[png], false),
+            (&[mp4], false),
+            (&["a/b; c=\"text/html, text/html\"; d=\"e,f\", x/y"], false),
+            // Several, in one line or more.
+            (&[png, "text/html"], true),
+            (&["text/html", png], true),
+            (&["image/png, text/html;a=b"], true),
+            (&["image/png,, image/gif,"], false),
+            (&[mp4, "text/html"], true),
+            (&["video/mp4; codecs=\"a, b\", text/html"], true),
+            // Quotes that do not end, or not for everybody.
+            (&["image/png; a=\"b, text/html"], true),
+            (&["image/png; a=\"\\\", text/html; b=\""], true),
+            (&["image/png; a=b\", text/html; c=\"d"], true),
+            (&["\"image/png, text/html\""], true),
+            // None.
+            (&[], true),
+            (&[""], true),
+            (&[" , "], true),
+            (&["; charset=utf-8"], true),
+            (&["html"], true),
+            (&["image/"], true),
+            (&["*/*"], true),
+            (&[png, "Unknown/Unknown"], true),
+        ];
+        for (given, wanted) in cases {
+            let lines = given.iter().map(|line| line.as_bytes());
+            assert_eq!(html.are_for(lines), wanted, "{given:?}");
         }
-        assert!(plan(&[("a", "b", FilterScope::Once)], "").are_for(b""));
+        assert!(plan(&[("a", "b", FilterScope::Once)], "").are_for([]));
     }
 
     #[test]
@@ -305,6 +403,58 @@ mod tests {
         assert_eq!(filtered(&both, "hello world", 100).as_deref(), Ok("HETLO world"));
     }
 
+    /// How many turns a body takes, and what it is then. No turn is longer than its steps and the groups of one match.
+    fn turns(filters: &[(&str, &str, FilterScope)], body: String) -> (usize, usize) {
+        let plan = plan(filters, "");
+        let (mut run, mut turns) = (FilterRun::new(body.into()), 1);
+        for filter in plan.each() {
+            while run.advance(filter, 16 << 20).unwrap() == FilterTurn::More {
+                turns += 1;
+            }
+        }
+        (turns, run.body().len())
+    }
+
+    #[test]
+    fn no_turn_is_longer_because_a_body_is() {
+        use FilterScope::{Global, Once};
+        let turn = usize::try_from(TURN_STEPS).unwrap();
+        let body = || "a".repeat(5 * turn);
+        // Without a match; with one at the end; with its beginning far before its end.
+        assert_eq!(turns(&[("b", "c", Once)], body()), (5, 5 * turn));
+        assert_eq!(turns(&[("$", "c", Once)], body()).1, 5 * turn + 1);
+        let (whole, bytes) = turns(&[("a+", "c", Once)], body());
+        assert!(whole >= 10 && bytes == 1, "{whole}");
+        // Of small matches no more than so many, whatever they cost to read.
+        let (small, bytes) = turns(&[("a", "b", Global)], "a".repeat(turn));
+        assert!(small >= 64 && bytes == turn, "{small}");
+        // What is put in their place has to be copied.
+        let text = "x".repeat(64_000);
+        let (long, _) = turns(&[("a", &text, Global)], "a".repeat(200));
+        assert!(long >= 4, "{long}");
+        // Of several filters all together.
+        let none = [("b", "c", Global); 16];
+        let (several, _) = turns(&none, "a".repeat(turn / 4));
+        assert_eq!(several, 4);
+    }
+
+    /// However many filters there are, a body that each of them reads once is no fault.
+    #[test]
+    fn each_filter_has_steps_of_its_own() {
+        use FilterScope::Global;
+        let tables = [("b|(c)", "d$1", Global), ("a+$", "$0", Global)];
+        let plan = plan(&tables, "");
+        let mut run = FilterRun::new("a".repeat(50_000).into());
+        for filter in plan.each().iter().cycle().take(200) {
+            while run.advance(filter, 1 << 20).unwrap() == FilterTurn::More {}
+        }
+        assert_eq!(run.body().len(), 50_000);
+        // And one that has grown meanwhile.
+        let text = "b".repeat(1_000);
+        let grows = [("a", &*text, Global), ("c", "", Global), ("b", "", Global)];
+        assert_eq!(filtered(&grows, &"a".repeat(500), 4 << 20).as_deref(), Ok(""));
+    }
+
     #[test]
     fn what_grows_or_takes_too_long_is_a_fault() {
         use FilterScope::Global;
@@ -314,6 +464,10 @@ mod tests {
         let body = "a".repeat(20_000);
         let slow = filtered(&[("a.*z|a", "b", Global)], &body, 1 << 20);
         assert_eq!(slow, Err(FilterFault::TooManySteps));
+        // Its groups would be looked for without a pause.
+        let long = "a".repeat(100_000);
+        let groups = filtered(&[("(a*)(a*)(b|c|aa)?", "$1", Global)], &long, 1 << 20);
+        assert_eq!(groups.map(|all| all.len()), Err(FilterFault::TooManySteps));
         let many = [("a", "b", Global), ("b", "c", Global), ("(c)", "$1d", Global)];
         assert_eq!(filtered(&many, &body, 1 << 20).map(|all| all.len()), Ok(40_000));
     }

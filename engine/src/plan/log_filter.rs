@@ -46,6 +46,12 @@ impl AccessFilter {
         }
     }
 
+    /// The routes whose requests get a line, in order; empty: those of every route, and of none.
+    #[must_use]
+    pub const fn routes(&self) -> &[RouteId] {
+        &self.routes
+    }
+
     /// Asks for one finished request; `status` as it is logged.
     #[must_use]
     pub fn choose(&self, route: Option<RouteId>, status: u16, micros: u64) -> LogChoice {

@@ -63,7 +63,8 @@ impl Reporter {
         }
         let choice = || {
             let status = outcome.status_logged();
-            plan.access_filter.choose(outcome.route, status, outcome.request_micros)
+            let route = outcome.log_route.or(outcome.route);
+            plan.access_filter.choose(route, status, outcome.request_micros)
         };
         if let Some(format) = &plan.access_log
             && self.sampler.takes(choice())

@@ -22,6 +22,9 @@ pub struct Handover {
     /// address and slot): it is left alone. One that is missing now has been closed, or belongs to another
     /// process.
     pub listeners: Vec<OpenListener>,
+    /// Where another process listens now by the sockets of this one: nothing is accepted there any more, not even
+    /// in a drain.
+    pub released: Vec<ListenAddress>,
     /// Addresses of the generation's nodes as far as they are known.
     pub addresses: Arc<Addresses>,
     /// What is known of the nodes; shared by all cores.

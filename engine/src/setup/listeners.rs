@@ -33,6 +33,8 @@ struct OpenListeners {
     sockets: SocketsByAddress,
     /// Those of a former process, until this one takes them over.
     inherited: SocketsByAddress,
+    /// Another process has these now.
+    released: Vec<ListenAddress>,
     /// There will be no more.
     closed: bool,
 }
@@ -219,17 +221,31 @@ impl Listeners {
         self.lock().sockets.values().cloned().collect()
     }
 
-    /// Another process has taken these over: they are not ours to close any more.
+    /// Another process is about to take them over: until it is known which, none of them is closed, whatever
+    /// happens here.
+    pub fn share(&self) {
+        self.lock().sockets.values().for_each(|sockets| sockets.set_shared(true));
+    }
+
+    /// Another process has taken these over: they are not ours to close any more. The others are.
     pub fn release(&self, taken: &[ListenAddress]) {
         let mut open = self.lock();
         for address in taken {
             if let Some(sockets) = open.sockets.remove(address) {
                 sockets.set_shared(true);
+                open.released.push(*address);
             }
         }
+        open.sockets.values().for_each(|sockets| sockets.set_shared(false));
     }
 
-    /// The former process is about to end: what was inherited is ours to close.
+    /// What another process has taken over.
+    #[must_use]
+    pub fn released(&self) -> Vec<ListenAddress> {
+        self.lock().released.clone()
+    }
+
+    /// The other process ends, or has not taken over: what is open is ours to close.
     pub fn own(&self) {
         self.lock().sockets.values().for_each(|sockets| sockets.set_shared(false));
     }

@@ -107,6 +107,8 @@ struct Worker {
     connections_max: u32,
     connection_counts: Arc<ConnectionCounts>,
     cursor: LinkCursor,
+    /// What was posted last, as long as not all of its listeners accept.
+    pending: Option<Arc<Handover>>,
     busy: Duration,
     /// Ticks that tunnels have to end and be logged, once there is no more time.
     stop_ticks: u32,
@@ -141,15 +143,13 @@ async fn serve(settings: WorkerSettings, driver: Driver) {
         connections_max: settings.connections_max,
         connection_counts: settings.connection_counts,
         cursor,
+        pending: None,
         busy: Duration::ZERO,
         stop_ticks: STOP_TICKS,
     };
     worker.core.live().warm_up(worker.core.clock.elapsed());
     worker.core.link.driver.set(driver);
-    worker.listen(&first.listeners);
-    worker.core.link.acknowledge(first.generation.number);
-    worker.core.link.acknowledge_handover(&worker.cursor);
-    drop(first);
+    worker.accept_by(first, true);
     worker.run().await;
 }
 
@@ -241,9 +241,9 @@ impl Worker {
         let link = Arc::clone(&self.core.link);
         let LinkUpdates { handover, addresses } = link.updates(&mut self.cursor);
         if let Some(handover) = handover {
-            self.adopt(&handover);
-            link.acknowledge(handover.generation.number);
-            link.acknowledge_handover(&self.cursor);
+            self.adopt(handover);
+        } else if let Some(pending) = self.pending.take() {
+            self.accept_by(pending, false);
         }
         if let Some(addresses) = addresses
             && self.core.live().set_addresses(addresses)
@@ -253,22 +253,48 @@ impl Worker {
     }
 
     /// New requests get another generation.
-    fn adopt(&mut self, handover: &Handover) {
+    fn adopt(&mut self, handover: Arc<Handover>) {
         let seed = u64::from(self.core.link.core);
-        let live = LiveGeneration::new(handover, self.core.link.core, seed);
+        let live = LiveGeneration::new(&handover, self.core.link.core, seed);
         live.begin_slowly(&self.core.live(), self.core.clock.elapsed());
         self.core.set_live(live);
         self.core.live().warm_up(self.core.clock.elapsed());
         self.service.registry.review_all();
         self.core.retire_connections();
-        if self.core.link.phase.get() != Phase::Running {
-            return;
-        }
-        self.listen(&handover.listeners);
+        self.pending = None;
+        self.accept_by(handover, true);
     }
 
-    /// Starts what is new, leaves alone what stays. What is gone has been closed by control.
-    fn listen(&mut self, listeners: &[OpenListener]) {
+    /// Accepts as the newest handover wants, and says so. What cannot be started is tried again with the next tick,
+    /// and nothing is said before.
+    fn accept_by(&mut self, handover: Arc<Handover>, is_new: bool) {
+        let link = Arc::clone(&self.core.link);
+        if link.phase.get() != Phase::Running {
+            // A core that is late does not take what is another process's by now.
+            self.end_released(&handover.released);
+            link.acknowledge(handover.generation.number);
+            return;
+        }
+        if self.listen(&handover.listeners, is_new) {
+            link.acknowledge(handover.generation.number);
+            link.acknowledge_handover(&self.cursor);
+        } else {
+            self.pending = Some(handover);
+        }
+    }
+
+    fn end_released(&mut self, released: &[ListenAddress]) {
+        self.running.retain(|place, running| {
+            let stays = !released.contains(&place.address);
+            if !stays {
+                running.end();
+            }
+            stays
+        });
+    }
+
+    /// Starts what is new, leaves alone what stays. What is gone has been closed by control. Does all of it accept?
+    fn listen(&mut self, listeners: &[OpenListener], says_why_not: bool) -> bool {
         self.running.retain(|place, running| {
             let stays = listeners.iter().find(|open| SocketPlace::of(open) == *place);
             if let Some(open) = stays {
@@ -278,6 +304,7 @@ impl Worker {
             }
             stays.is_some()
         });
+        let mut all = true;
         for open in listeners {
             let place = SocketPlace::of(open);
             if !self.running.contains_key(&place) {
@@ -286,11 +313,15 @@ impl Worker {
                         self.running.insert(place, running);
                     }
                     Err(error) => {
-                        tracing::error!(address = %open.address.address, %error, "cannot listen here");
+                        all = false;
+                        if says_why_not {
+                            tracing::error!(address = %open.address.address, %error, "cannot listen here yet");
+                        }
                     }
                 }
             }
         }
+        all
     }
 
     fn start(&self, open: &OpenListener) -> std::io::Result<RunningListener> {

@@ -48,6 +48,7 @@ impl Gateway {
             breakers,
             limits: Arc::default(),
             listeners: Vec::new(),
+            released: Vec::new(),
             addresses,
             node_states,
             meters,

@@ -36,3 +36,4 @@ pub use provider::provider;
 pub use resumption::tickets::TicketKeys;
 pub use server::ServerTls;
 pub use settings::TlsSettings;
+pub(crate) use signatures::{verify_tls12, verify_tls13};

@@ -44,7 +44,7 @@ pub(super) const PSS_PSS_SHA512: SignatureScheme = SignatureScheme::Unknown(0x08
 
 /// A TLS 1.3 handshake signature.
 #[expect(clippy::result_large_err, reason = "rustls wants its own error")]
-pub(super) fn verify_tls13(
+pub(crate) fn verify_tls13(
     message: &[u8],
     leaf: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,
@@ -55,7 +55,7 @@ pub(super) fn verify_tls13(
 
 /// A TLS 1.2 handshake signature: of the algorithms behind its scheme, the one for this key's type.
 #[expect(clippy::result_large_err, reason = "rustls wants its own error")]
-pub(super) fn verify_tls12(
+pub(crate) fn verify_tls12(
     message: &[u8],
     leaf: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,

@@ -33,6 +33,8 @@ pub(super) struct BindTls {
     pub(super) asks: Asks,
     /// Some of its names take nobody without a certificate.
     pub(super) requires: bool,
+    /// Its names ask for certificates in several ways: its rules cannot tell them apart.
+    pub(super) is_mixed: bool,
     /// The settings that each `[[ssls]]` gets, unless its certificate has some of its own.
     pub(super) settings: toml::Table,
 }
@@ -61,9 +63,8 @@ struct BindPolicy {
 #[expect(clippy::struct_excessive_bools, reason = "each is a word of HAProxy's of its own")]
 struct BindWords {
     ssl: bool,
-    certificates: Vec<PathBuf>,
-    /// Lists of certificates, and which word names each.
-    lists: Vec<NamedList>,
+    /// In the order of the words: the first certificate is the default.
+    certificates: Vec<CertificateWord>,
     strict_sni: bool,
     verify: Option<String>,
     ca: Vec<Toml>,
@@ -76,11 +77,13 @@ struct BindWords {
     no_tickets: bool,
 }
 
-/// A `crt-list` and the word that names it.
+/// What a word names.
 #[derive(Clone)]
-struct NamedList {
-    path: PathBuf,
-    at: usize,
+enum CertificateWord {
+    /// `crt`: a file, or a folder of them.
+    Files(PathBuf),
+    /// `crt-list`, and which word it is.
+    List { path: PathBuf, at: usize },
 }
 
 /// Words that may stand in the brackets of a list; another one is of the listener.
@@ -230,7 +233,7 @@ impl BindWords {
             return;
         }
         match line.word(at) {
-            "crt" => self.certificates.push(files.certificate(value)),
+            "crt" => self.certificates.push(CertificateWord::Files(files.certificate(value))),
             "ca-file" => self.ca.push(files.authority(value)),
             "ca-verify-file" => {
                 line.changed(work, at, "its authorities are named to clients, too");
@@ -246,7 +249,9 @@ impl BindWords {
                     line.changed(work, at, "only HTTP/1.1 is spoken: clients fall back to it");
                 }
             }
-            "crt-list" => self.lists.push(NamedList { path: files.path(value), at }),
+            "crt-list" => {
+                self.certificates.push(CertificateWord::List { path: files.path(value), at });
+            }
             "crt-ignore-err" | "ca-ignore-err" => line.refuse(
                 work,
                 at,
@@ -267,37 +272,45 @@ impl BindWords {
         let own = self.policy(line, work);
         let mut all = Vec::new();
         let mut asked = Vec::new();
-        for path in ProxyFiles::expand(&self.certificates, line, work) {
-            asked.push(own.asks);
-            all.push(BindCertificate {
-                path,
-                names: Vec::new(),
-                excluded: Vec::new(),
-                settings: own.settings.clone(),
-                line: line.clone(),
-            });
-        }
-        for list in &self.lists {
-            for entry in crt_list::read(&list.path, line, list.at, work) {
-                let policy = self.within(&entry.line, files, work).policy(&entry.line, work);
-                asked.push(policy.asks);
-                all.push(BindCertificate {
-                    path: files.certificate(entry.line.word(0)),
-                    names: entry.names,
-                    excluded: entry.excluded,
-                    settings: policy.settings,
-                    line: entry.line,
-                });
+        for word in &self.certificates {
+            match word {
+                CertificateWord::Files(path) => {
+                    let paths = ProxyFiles::expand(std::slice::from_ref(path), line, work);
+                    asked.extend(paths.iter().map(|_| own.asks));
+                    all.extend(paths.into_iter().map(|path| BindCertificate {
+                        path,
+                        names: Vec::new(),
+                        excluded: Vec::new(),
+                        settings: own.settings.clone(),
+                        line: line.clone(),
+                    }));
+                }
+                CertificateWord::List { path, at } => {
+                    for entry in crt_list::read(path, line, *at, work) {
+                        let policy =
+                            self.within(&entry.line, files, work).policy(&entry.line, work);
+                        asked.push(policy.asks);
+                        all.push(BindCertificate {
+                            path: files.certificate(entry.line.word(0)),
+                            names: entry.names,
+                            excluded: entry.excluded,
+                            settings: policy.settings,
+                            line: entry.line,
+                        });
+                    }
+                }
             }
         }
-        if all.is_empty() && self.lists.is_empty() && self.certificates.is_empty() {
+        if self.certificates.is_empty() {
             line.refuse(work, 0, "`ssl` needs `crt`");
         }
         let first = asked.first().copied().unwrap_or(own.asks);
+        let is_mixed = asked.iter().any(|asks| *asks != first);
         BindTls {
             certificates: all,
             strict_sni: self.strict_sni,
-            asks: if asked.iter().all(|asks| *asks == first) { first } else { Asks::Optional },
+            asks: if is_mixed { Asks::Optional } else { first },
+            is_mixed,
             requires: asked.contains(&Asks::Required),
             settings: own.settings,
         }

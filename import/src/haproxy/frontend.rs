@@ -15,6 +15,7 @@ use crate::proof::{Draft, Source};
 use crate::report::Kind;
 use crate::work::Work;
 
+use super::attributes;
 use super::bind::BindLine;
 use super::condition::{AclCondition, Acls};
 use super::proxy::ProxyLines;
@@ -115,7 +116,9 @@ impl RouteMaker<'_> {
             return;
         }
         let count = planned.len();
-        for (at, route) in planned.into_iter().enumerate() {
+        let doubts = attributes::doubts(planned.iter().map(|route| &route.chain));
+        for (at, mut route) in planned.into_iter().enumerate() {
+            route.chain.refusals.extend(doubts.iter().cloned());
             let priority = (count > 1).then(|| count.saturating_sub(at));
             self.push(group, route, priority, routes);
         }

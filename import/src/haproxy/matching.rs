@@ -10,7 +10,7 @@ use crate::report::Kind;
 use crate::work::Work;
 
 use super::condition::AclCondition;
-use super::sample::{Asks, FrontScene, SampleExpression};
+use super::sample::{Asks, FrontScene, SampleExpression, is_attribute};
 use super::words::ConfigLine;
 
 /// How a pattern is compared.
@@ -175,7 +175,7 @@ fn judge(
         "path" => text("uri", patterns),
         "method" => text("request_method", patterns),
         "ssl_fc_sni" => host("ssl_server_name", patterns),
-        "ssl_c_s_dn" if sample.arguments.len() == 1 && !argument.is_empty() => {
+        "ssl_c_s_dn" if sample.arguments.len() == 1 && is_attribute(&argument) => {
             text(&format!("ssl_client_s_dn_{argument}"), patterns)
         }
         "hdr" | "req.hdr" if is_name(&argument) => header(&argument, patterns),

@@ -1,6 +1,7 @@
 //! HAProxy: `haproxy.cfg`, its mTLS subset. What is not understood is refused by its name and line.
 
 mod answers;
+mod attributes;
 mod bind;
 mod condition;
 mod crt_list;
@@ -8,6 +9,7 @@ mod files;
 mod frontend;
 mod global;
 mod matching;
+mod ports;
 mod proxy;
 mod rules;
 mod sample;
@@ -49,13 +51,14 @@ pub struct HaproxyOptions {
 const MAKER: &str = "ferrule import haproxy";
 
 /// What is different for every configuration that moves here.
-const DIFFERENCES: [&str; 10] = [
+const DIFFERENCES: [&str; 11] = [
     "`Host` is compared without case and without its port; HAProxy compares what the client wrote.",
     "Paths are compared in their normalised form: escapes decoded, `//` as `/`; dot segments and broken escapes are \
      refused with 400.",
     "A request whose Host belongs to another policy than its server name gets 421; a session is resumed only under \
      the policy that it was made for.",
     "A header whose value would be empty is not sent; HAProxy sends it empty.",
+    "Where a rule asks an attribute of the subject, clients with several values of it get 403; HAProxy asks the first.",
     "Headers that only a gateway may send (X-SSL-*, SSL-Client-* and the like) are removed from every request, and so \
      are headers with an underscore in their name.",
     "The names of servers are checked against their alternative names only, never the common name; a server name is \
@@ -123,7 +126,7 @@ fn write_all(
     if binds.iter().all(Vec::is_empty) {
         work.log.add(Kind::Refused, Spot::default(), "file", "there is no frontend");
     }
-    refuse_other_authorities(binds.iter().flatten(), work);
+    ports::refuse_other_demands(binds.iter().flatten(), work);
     process(&global, &proxies, work, draft);
     let mut upstreams = Draft::new(MAKER);
     let mut known = BTreeMap::new();
@@ -160,28 +163,6 @@ fn write_all(
     draft.each_mut("ssls", |table| {
         table.remove("fallback");
     });
-}
-
-/// Names have their policy on every port: clients of one set of authorities would be let in by another's.
-fn refuse_other_authorities<'a>(binds: impl Iterator<Item = &'a BindLine>, work: &Work) {
-    let mut first: Option<(&toml::Value, usize)> = None;
-    let asked = binds.enumerate().flat_map(|(at, bind)| {
-        let all = bind.tls.iter().flat_map(|tls| &tls.certificates);
-        all.filter_map(move |one| Some((at, &one.line, one.settings.get("client")?)))
-    });
-    for (at, line, client) in asked {
-        match first {
-            None => first = Some((client, at)),
-            // Names of one `bind` are told apart by their names.
-            Some((known, bind)) if known == client || bind == at => {}
-            Some(_) => line.refuse(
-                work,
-                0,
-                "another `bind` asks for certificates in another way (`ca-file`, `crl-file` or `verify`): here server \
-                 names are known on every port, so run a process for each",
-            ),
-        }
-    }
 }
 
 /// `[runtime]` and `[http]`, which all frontends share.

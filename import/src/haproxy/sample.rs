@@ -207,7 +207,7 @@ impl SampleExpression {
     }
 }
 
-fn is_attribute(text: &str) -> bool {
+pub(super) fn is_attribute(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 

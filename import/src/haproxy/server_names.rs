@@ -32,6 +32,8 @@ impl ServerNames {
         let BindLine { line, tls, .. } = bind;
         let Some(tls) = tls else { return };
         let mut fallback = None;
+        // Those of another `bind` do not keep a name from the certificates of this one.
+        let mut own: Vec<String> = Vec::new();
         for (number, certificate) in tls.certificates.iter().enumerate() {
             let place = &certificate.line;
             let mut file = match ProxyFiles::open(&certificate.path) {
@@ -51,6 +53,7 @@ impl ServerNames {
                 let first = file.names.first().map(|name| name.replace('*', "default"));
                 fallback = first.filter(|_| !tls.strict_sni);
             }
+            own.extend(file.names.iter().cloned());
             let path = format!("{}: bind", line.owner);
             let source =
                 Source { path, file: place.file.as_deref().map(str::to_owned), spot: place.spot() };
@@ -59,12 +62,10 @@ impl ServerNames {
             }
         }
         for certificate in &tls.certificates {
-            let is_known =
-                |name: &String| self.objects.iter().any(|object| object.names.contains(name));
-            let open = certificate.excluded.iter().find(|name| !is_known(name));
+            let open = certificate.excluded.iter().find(|name| !own.contains(name));
             if let Some(name) = open {
                 certificate.line.refuse(work, 0, format!(
-                    "`!{name}` is a name that no other certificate has, and here the one with `*` would take it: \
+                    "`!{name}` is a name that no other certificate of this `bind` has, and here the one with `*` would take it: \
                      give it a certificate, or list the names that this one is for"
                 ));
             }

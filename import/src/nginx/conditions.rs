@@ -6,7 +6,7 @@ use crate::fields::plain;
 
 use super::job::{Job, Refused};
 use super::tree::Directive;
-use super::variables::name_of;
+use super::variables::{AttributeUse, name_of};
 
 /// What an `if` asks.
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ impl Job<'_> {
         {
             return self.mapped(directive, map, &question.test);
         }
-        let name = match self.variable(directive, &question.variable) {
+        let name = match self.variable(directive, &question.variable, AttributeUse::Compared) {
             Ok(name) => name,
             Err(message) => {
                 self.refuse(directive, message);
@@ -268,7 +268,7 @@ impl Job<'_> {
     /// A question about a variable that a map makes.
     fn mapped(&self, directive: &Directive, map: &Directive, test: &Test) -> Option<Conditions> {
         let source = map.arg(0).strip_prefix('$').filter(|name| !name.contains('$'));
-        let name = source.map(|source| self.variable(map, source));
+        let name = source.map(|source| self.variable(map, source, AttributeUse::Compared));
         let name = match name {
             Some(Ok(name)) => name,
             Some(Err(message)) => {

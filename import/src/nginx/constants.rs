@@ -2,10 +2,23 @@
 
 use super::job::{Job, Refused};
 use super::tree::Directive;
-use super::variables::{Constant, Part, found, name_of, parts};
+use super::variables::{Constant, Part, found, is_rewritten, name_of, parts};
 
-/// Variables of nginx's that can be set, and then do something.
-const SETTABLE: [&str; 4] = ["args", "limit_rate", "is_args", "document_root"];
+/// Variables of nginx's that can be set, and then do something, or that cannot, and nginx does not start with it.
+const SETTABLE: [&str; 12] = [
+    "args",
+    "limit_rate",
+    "is_args",
+    "document_root",
+    "realpath_root",
+    "request_filename",
+    "proxy_host",
+    "proxy_port",
+    "proxy_internal_host",
+    "proxy_add_x_forwarded_for",
+    "server_name",
+    "remote_user",
+];
 
 /// Values of nginx's that may be others where the variable is used than where it was set.
 const CHANGING: [&str; 4] = ["uri", "document_uri", "args", "query_string"];
@@ -37,6 +50,7 @@ impl Job<'_> {
     /// The variables that a server and a location in it set, each once and to one text.
     pub(super) fn constants(&self, blocks: &[&[Directive]]) -> Result<Vec<Constant>, Refused> {
         let mut all: Vec<Constant> = Vec::new();
+        let mut rewrites_outside = false;
         for block in blocks {
             let mut rewrites = false;
             for line in *block {
@@ -44,13 +58,28 @@ impl Job<'_> {
                     "rewrite" => rewrites = true,
                     "set" => {
                         let one = self.constant(line, rewrites, &all)?;
+                        self.is_set_in_front(line, rewrites_outside)?;
                         all.push(one);
                     }
                     _ => {}
                 }
             }
+            rewrites_outside |= rewrites;
         }
         Ok(all)
+    }
+
+    /// Behind a `rewrite` of the server a location sets its variables to what that made.
+    fn is_set_in_front(&self, line: &Directive, rewrites: bool) -> Result<(), Refused> {
+        if rewrites && is_rewritten(line.arg(1)) {
+            self.refuse(
+                line,
+                "a variable with a parameter of the query that is set behind a `rewrite` is not converted: put it in \
+                 front",
+            );
+            return Err(Refused);
+        }
+        Ok(())
     }
 
     fn constant(

@@ -107,14 +107,8 @@ impl Job<'_> {
         zone_name: &str,
     ) -> Option<toml::Table> {
         let is_rate = zone_name == "limit_req_zone";
-        let option = |name: &str| directive.texts().find_map(|text| text.strip_prefix(name));
-        let name = if is_rate { option("zone=").unwrap_or_default() } else { directive.arg(0) };
-        let mut zones = self.http.own().iter().filter(|one| one.name == zone_name);
-        let zone = zones.find(|zone| {
-            let mut texts = zone.texts().filter_map(|text| text.strip_prefix("zone="));
-            texts.any(|text| text.split(':').next() == Some(name))
-        });
-        let Some(zone) = zone else {
+        let name = zone_name_of(directive);
+        let Some(zone) = self.zone(directive) else {
             self.refuse(directive, format!("there is no `{zone_name}` of this name"));
             return None;
         };
@@ -133,6 +127,17 @@ impl Job<'_> {
             table.insert("status".to_owned(), Toml::from(set.arg(0).parse::<i64>().ok()?));
         }
         Some(table)
+    }
+
+    /// The zone that a `limit_req` or `limit_conn` counts in.
+    pub(super) fn zone(&self, directive: &Directive) -> Option<&Directive> {
+        let name = zone_name_of(directive);
+        let of = format!("{}_zone", directive.name);
+        let mut zones = self.http.own().iter().filter(|one| one.name == of);
+        zones.find(|zone| {
+            let mut texts = zone.texts().filter_map(|text| text.strip_prefix("zone="));
+            texts.any(|text| text.split(':').next() == Some(name))
+        })
     }
 
     fn rate(&self, zone: &Directive, directive: &Directive, table: &mut toml::Table) -> Option<()> {
@@ -167,4 +172,12 @@ impl Job<'_> {
         }
         Some(())
     }
+}
+
+/// The name of the zone of a `limit_req` or `limit_conn`.
+fn zone_name_of(directive: &Directive) -> &str {
+    if directive.name == "limit_conn" {
+        return directive.arg(0);
+    }
+    directive.texts().find_map(|text| text.strip_prefix("zone=")).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! What all converters share: the source, where its relative paths count from, and what was said about it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::document::LIMITS;
@@ -31,6 +31,9 @@ pub(super) struct Job<'a> {
     pub(super) blocks: HashMap<String, &'a Directive>,
     /// Values that were made so far: what stands around a block, and each expression, is written into each route.
     pub(super) made: Cell<usize>,
+    /// Expressions over the whole subject of those whom the route in the making refuses: attributes of theirs may be
+    /// read in two ways.
+    pub(super) doubts: RefCell<BTreeSet<String>>,
 }
 
 /// Upstreams that were made, in their order.

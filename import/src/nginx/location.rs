@@ -5,6 +5,8 @@
 //! earlier one whose conditions hold. So every prefix carries all expressions in front of itself: those within it, then
 //! those beside it, then those beside each location around it, up to the first that says `^~`.
 
+use std::collections::BTreeSet;
+
 use super::job::{Job, Refused};
 use super::scope::Scope;
 use super::tree::Directive;
@@ -188,7 +190,8 @@ fn is_overtaken(at: usize, all: &[Compared<'_>]) -> bool {
         if is_prefix_of_own || all.iter().enumerate().any(|(other, one)| beside(other, one)) {
             return true;
         }
-        around = outer.parent;
+        // Whatever is around another one stands in front of it.
+        around = outer.parent.filter(|further| *further < number);
     }
     false
 }
@@ -234,7 +237,7 @@ fn asked_before(all: &[Compared<'_>], at: Option<usize>) -> Vec<Leads> {
         if one.comparison != Comparison::PrefixAlone {
             leads.extend(within(one.parent));
         }
-        let Some(parent) = one.parent else { break };
+        let Some(parent) = one.parent.filter(|parent| *parent < number) else { break };
         number = parent;
     }
     leads
@@ -243,7 +246,8 @@ fn asked_before(all: &[Compared<'_>], at: Option<usize>) -> Vec<Leads> {
 /// The routes that reproduce nginx's choice.
 pub(super) fn slots(all: &[Compared<'_>]) -> Vec<Slot> {
     let numbered = || all.iter().enumerate();
-    let mut slots = Vec::new();
+    let mut slots: Vec<Slot> = Vec::new();
+    let mut redirected: BTreeSet<&str> = BTreeSet::new();
     let has = |text: &str| {
         all.iter().any(|one| {
             one.text == text
@@ -266,10 +270,11 @@ pub(super) fn slots(all: &[Compared<'_>]) -> Vec<Slot> {
             }
             Comparison::Expression | Comparison::ExpressionWithoutCase | Comparison::Named => {}
         }
-        let is_prefix = one.comparison.is_prefix();
+        let is_path = one.comparison.is_prefix() || one.comparison == Comparison::Exact;
         if let Some(bare) = one.text.strip_suffix('/').filter(|bare| !bare.is_empty() && !has(bare))
-            && is_prefix
+            && is_path
             && one.proxies
+            && redirected.insert(bare)
         {
             slots.push(Slot { uri: bare.to_owned(), leads: vec![Leads::Slash] });
         }
@@ -385,7 +390,7 @@ mod tests {
             if ours == Leads::Slash {
                 let redirects = all.iter().any(|one| {
                     one.proxies && one.text.strip_suffix('/') == Some(path)
-                        && matches!(one.comparison, Comparison::Prefix | Comparison::PrefixAlone)
+                        && !one.comparison.is_expression()
                 });
                 proptest::prop_assert!(redirects);
             } else {

@@ -15,6 +15,7 @@ mod names;
 mod process;
 mod proxy;
 mod response;
+mod rewritten;
 mod risks;
 mod route;
 mod scope;
@@ -244,6 +245,7 @@ fn write_all(
         blocks: job::blocks(inner),
         upstreams: RefCell::default(),
         made: Cell::default(),
+        doubts: RefCell::default(),
     };
     let mut servers = Vec::new();
     for directive in job.http.own().iter().filter(|one| one.name == "server") {

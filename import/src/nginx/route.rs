@@ -60,9 +60,6 @@ pub(super) fn write<'a>(
         all.push(Slotted { uri: String::from("/*"), body });
     } else {
         let locations = LocationBlock::all(job, server.directive, &server.scope)?;
-        // Locations that hold nothing but the page of an error are reached by no client.
-        let locations: Vec<LocationBlock<'a>> =
-            locations.into_iter().filter(|one| !is_page(server, one)).collect();
         all = slotted(job, server, &locations, &mut found)?;
     }
     for (hosts, on) in groups(servers, which, server) {
@@ -173,7 +170,8 @@ fn slotted<'a>(
     let mut is_refused = false;
     job.tell_unnamed(server, locations);
     for location in locations {
-        if location.comparison == Comparison::Named {
+        // The page of an error, and nothing else, is reached by no client. It keeps its number: others name theirs.
+        if location.comparison == Comparison::Named || is_page(server, location) {
             bodies.push(None);
             continue;
         }
@@ -286,6 +284,7 @@ fn finish<'a>(
 ) -> Result<Body<'a>, Refused> {
     let Place { scope, directive, .. } = place;
     let mut table = toml::Table::new();
+    job.fields_stay(scope, place.fixed.constants, &script.rewrites)?;
     let guards = job.addresses(scope)?;
     let is_guarded = script.asks_verify;
     let list =
@@ -325,9 +324,6 @@ fn finish<'a>(
     if !client.is_empty() {
         table.insert("client".to_owned(), list(client));
     }
-    if !script.refuse.is_empty() {
-        table.insert("refuse".to_owned(), list(script.refuse));
-    }
     let limits = job.limits(scope)?;
     if !limits.is_empty() && !table.contains_key(RETURN) {
         table.insert("limits".to_owned(), Toml::Table(limits));
@@ -336,6 +332,15 @@ fn finish<'a>(
     if !response.is_empty() {
         table.insert("response".to_owned(), list(response));
     }
+    let refuse = job.with_doubts(script.refuse);
+    if !refuse.is_empty() {
+        table.insert("refuse".to_owned(), list(refuse));
+    }
+    body_size(job, scope, &mut table)?;
+    Ok(Body { table, directive, condition: None, redirects_first })
+}
+
+fn body_size(job: &Job<'_>, scope: &Scope<'_>, table: &mut toml::Table) -> Result<(), Refused> {
     let outer = job.http.word("client_max_body_size");
     if let Some(line) = scope.one("client_max_body_size").filter(|line| Some(line.arg(0)) != outer)
     {
@@ -346,7 +351,7 @@ fn finish<'a>(
         };
         table.insert("client_max_body_size".to_owned(), Toml::from(size));
     }
-    Ok(Body { table, directive, condition: None, redirects_first })
+    Ok(())
 }
 
 fn proxy<'a>(

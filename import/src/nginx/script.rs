@@ -68,6 +68,7 @@ impl Job<'_> {
         fixed: Fixed<'_>,
     ) -> Result<Script, Refused> {
         let mut script = Script::default();
+        self.doubts.take();
         let outer = blocks.first().copied().unwrap_or_default();
         for directive in blocks.iter().flat_map(|block| block.iter()) {
             if !matches!(directive.name.as_str(), "if" | "return" | "rewrite") {
@@ -76,6 +77,9 @@ impl Job<'_> {
             if script.answer.as_ref().is_some_and(|answer| !answer.lets_tls_pass()) {
                 self.changed(directive, "an answer stands in front of it, so it is never reached");
                 continue;
+            }
+            if !script.rewrites.is_empty() && directive.name == "return" {
+                self.answers_what_came(directive)?;
             }
             match directive.name.as_str() {
                 "if" => self.read_if(directive, &mut script)?,
@@ -118,6 +122,9 @@ impl Job<'_> {
 
     fn read_if(&self, directive: &Directive, script: &mut Script) -> Result<(), Refused> {
         let question = self.question(directive).ok_or(Refused)?;
+        if !script.rewrites.is_empty() {
+            self.asks_what_came(directive, &question.variable)?;
+        }
         let [done] = directive.inner() else {
             self.refuse(directive, "an `if` with one `return` in it is converted, and no other");
             return Err(Refused);
@@ -196,7 +203,7 @@ impl Job<'_> {
     /// The list of subjects that a map lets in, if that is all it does.
     fn allow_list(&self, question: &Question) -> Option<Toml> {
         let map = self.map_of(&question.variable)?;
-        if map.arg(0) != "$ssl_client_s_dn" {
+        if map.arg(0) != "$ssl_client_s_dn" || self.attribute(&question.variable).is_some() {
             return None;
         }
         let sorted = self.sort(map, &question.test)?;
@@ -318,6 +325,9 @@ impl Job<'_> {
             let pair = self.pair(directive, expression, to, fixed).ok_or(Refused)?;
             script.rewrites.extend(pair);
             return Ok(());
+        }
+        if !script.rewrites.is_empty() {
+            self.answers_what_came(directive)?;
         }
         let (to, asks) = match to.strip_suffix('?') {
             Some(to) => (to, false),

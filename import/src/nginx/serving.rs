@@ -106,6 +106,13 @@ impl<'a> Job<'a> {
             ));
             return Err(Refused);
         }
+        if let Some(around) = judge_around(location, all) {
+            self.refuse(around, format!(
+                "it stands around `try_files` that leads to `{to}`, and here it would not be asked: write the \
+                 `proxy_pass` of `{to}` in the place of `try_files`"
+            ));
+            return Err(Refused);
+        }
         if let Some(size) = named.scope.own().iter().find(|one| one.name == "client_max_body_size")
         {
             self.changed(
@@ -134,6 +141,28 @@ impl<'a> Job<'a> {
             }
         }
     }
+}
+
+/// What stands in a location around this one and may judge or change its requests: a named location inherits from the
+/// server alone, and nginx asks this one first.
+fn judge_around<'a>(
+    location: &LocationBlock<'a>,
+    all: &[LocationBlock<'a>],
+) -> Option<&'a Directive> {
+    let mut around = location.parent;
+    while let Some((number, outer)) = around.and_then(|number| Some((number, all.get(number)?))) {
+        let mut own = outer.scope.own().iter();
+        // Neither is inherited.
+        let is_other = |one: &&Directive| {
+            !matches!(one.name.as_str(), "location" | "proxy_pass")
+                && !BESIDE.contains(&one.name.as_str())
+        };
+        if let Some(found) = own.find(is_other) {
+            return Some(found);
+        }
+        around = outer.parent.filter(|further| *further < number);
+    }
+    None
 }
 
 /// Below which folder files are looked for.

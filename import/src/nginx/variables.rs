@@ -29,6 +29,9 @@ struct Renamed {
     ours: &'static str,
 }
 
+/// Variables that a `rewrite` changes, and the parameters of a query (`arg_...`).
+const CHANGED: [&str; 5] = ["uri", "document_uri", "args", "query_string", "is_args"];
+
 /// The longest text: twice that of a word.
 const TEXT_BYTES: usize = 8192;
 
@@ -64,6 +67,15 @@ pub(super) struct Fixed<'a> {
     pub(super) is_log: bool,
 }
 
+/// What an attribute is taken for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum AttributeUse {
+    /// It is sent or written.
+    Shown,
+    /// It keeps requests out.
+    Compared,
+}
+
 /// The parts of a text, or what is wrong with it.
 pub(super) fn parts(text: &str) -> Result<Vec<Part>, String> {
     let mut all = Vec::new();
@@ -92,6 +104,18 @@ pub(super) fn parts(text: &str) -> Result<Vec<Part>, String> {
         all.push(Part::Text(rest.to_owned()));
     }
     Ok(all)
+}
+
+/// Does a `rewrite` change this variable?
+pub(super) fn is_changed(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    CHANGED.contains(&name.as_str()) || name.starts_with("arg_")
+}
+
+/// Does a `rewrite` change what this text becomes?
+pub(super) fn is_rewritten(text: &str) -> bool {
+    let parts = parts(text).unwrap_or_default();
+    parts.iter().any(|part| matches!(part, Part::Variable(name) if is_changed(name)))
 }
 
 /// The name that a variable of nginx's has here; or why it has none.
@@ -152,7 +176,7 @@ impl Job<'_> {
                         let inner = Fixed { constants: &[], ..fixed };
                         out.push_str(&self.template(directive, text, inner)?);
                     }
-                    _ => match self.variable(directive, name) {
+                    _ => match self.variable(directive, name, AttributeUse::Shown) {
                         Ok(name) => {
                             out.push_str("${");
                             out.push_str(&name);

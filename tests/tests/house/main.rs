@@ -340,7 +340,8 @@ fn nothing_is_left_behind() {
 /// `#[allow]` hides for ever; `#[expect]` with a reason does not.
 #[test]
 fn unsafe_code_is_where_it_may_be() {
-    const MAY: [&str; 4] = [
+    const MAY: [&str; 5] = [
+        "engine/src/control/run/leaked_sockets.rs",
         "engine/src/control/run/reserved_signals.rs",
         "engine/src/shell/transport/buffers/buffer.rs",
         "engine/src/shell/transport/fd.rs",
@@ -359,7 +360,7 @@ fn unsafe_code_is_where_it_may_be() {
             }
         }
     }
-    none("unsafe code outside its four files", &findings);
+    none("unsafe code outside its five files", &findings);
 }
 
 #[test]

@@ -179,6 +179,12 @@ fn happenings(metric: &str) -> Vec<Happening> {
             |watched| expired_client(watched, "optional-handshake.test"),
             |watched| expired_client(watched, "by-route.test"),
         ],
+        "ferrule_client_auth_findings_total" => vec![|watched| {
+            let (leaf, front) =
+                (watched.used.server(&["partner.test"]), watched.gateway.port("front"));
+            let answer = Dial::as_client("on-http.test", &leaf).get(front, "on-http.test", "/");
+            assert_eq!(answer.expect("an answer").status(), 400);
+        }],
         "ferrule_upstream_faults_total" => vec![dead_node],
         "ferrule_upstream_panic" => vec![dead_nodes],
         other => unreachable!("nothing makes {other} happen: add it here"),

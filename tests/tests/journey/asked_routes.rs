@@ -23,6 +23,13 @@ cert = "server.crt"
 key = "server.key"
 client.ca = "clients.crt"
 
+[[ssls]]
+id = "strict"
+sni = "strict.test"
+cert = "server.crt"
+key = "server.key"
+client = { ca = "clients.crt", reject = "handshake" }
+
 [[routes]]
 id = "orders"
 host = "a.test"
@@ -51,7 +58,7 @@ on_both_drivers! {
         let dir = scratch.path();
         let clients = Authority::new("clients");
         write_ca(dir, "clients", &clients);
-        clients.server(&["a.test"]).write(dir, "server");
+        clients.server(&["a.test", "strict.test"]).write(dir, "server");
         let chosen = clients.client("chosen");
         let other = clients.client("other");
         let stranger = Authority::new("who").client("chosen");
@@ -87,6 +94,21 @@ on_both_drivers! {
         for words in ["route rest, to upstream", "no certificate", "the client is told: 400", "1. special: ", "do not hold", "2. orders: ", "it is for POST alone", "3. rest: "] {
             assert!(out.contains(words), "{words}: {out}");
         }
+        // Who is refused in the handshake does not get as far as a status.
+        let file = dir.join("stranger.pem");
+        let stranger = ["--cert", file.to_str().expect("text")];
+        for (more, alert) in [(&stranger[..], "UnknownCA"), (&[][..], "CertificateRequired")] {
+            let question = [&["routes", "https://strict.test/orders/7"][..], more].concat();
+            let (code, out, _) = ctl(dir, &question);
+            let words = format!("the client is told: the TLS alert {alert}");
+            assert!(code == Some(0) && out.contains(&words), "{out}");
+        }
+        // A client sends no address as a name, and nothing is assumed for a missing one here.
+        let url = format!("https://127.0.0.1:{front}/x");
+        let (_, out, _) = ctl(dir, &["--json", "routes", &url]);
+        assert!(out.contains("the TLS alert UnrecognisedName"), "{out}");
+        let answer: Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(answer["listener"], format!("127.0.0.1:{front}"));
         let (code, _, error) = ctl(dir, &["routes", "GET", "a.test/x\r\nX: y"]);
         assert!(code == Some(1) && error.contains("visible ASCII"), "{error}");
     }

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use ferrule_tests::exposition::Exposition;
 use ferrule_tests::{
-    Driver, Gateway, PATIENCE, Script, Setup, Upstream, on_both_drivers, poll, raw, scratch,
+    Driver, Gateway, PATIENCE, Script, Setup, Upstream, now, on_both_drivers, poll, raw, scratch,
 };
 
 const CONFIG: &str = r#"
@@ -62,7 +64,7 @@ fn answer(what: &str, asked: &str) -> String {
         "gzip" => format!("{ok}Content-Encoding: gzip\r\n{length}\r\n{page}"),
         "identity" => format!("{ok}Content-Encoding: identity\r\n{length}\r\n{page}"),
         "part" => format!(
-            "HTTP/1.1 206 Part\r\nContent-Range: bytes 0-{}/99\r\n{length}\r\n{page}",
+            "HTTP/1.1 206 Part\r\nContent-Type: image/png\r\nContent-Range: bytes 0-{}/99\r\n{length}\r\n{page}",
             page.len() - 1
         ),
         "events" => "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n".to_owned(),
@@ -71,6 +73,10 @@ fn answer(what: &str, asked: &str) -> String {
         "cut" => format!("{ok}Content-Length: 100\r\n\r\nhalf"),
         "stuck" => format!("{ok}Content-Length: 100\r\n\r\nstill"),
         "asked" => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{asked}", asked.len()),
+        "untyped" => format!("HTTP/1.1 200 OK\r\n{length}\r\n{page}"),
+        "twice" => format!("HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Type: text/html\r\n{length}\r\n{page}"),
+        "joined" => format!("HTTP/1.1 200 OK\r\nContent-Type: image/png, text/html\r\n{length}\r\n{page}"),
+        "video" => format!("HTTP/1.1 200 OK\r\nContent-Type: video/mp4; codecs=\"a, text/html\"\r\n{length}\r\n{page}"),
         "image" => "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Encoding: br\r\nETag: \"1\"\r\nContent-Length: 6\r\n\r\nsecret".to_owned(),
         _ => format!("{ok}{length}\r\n{page}"),
     }
@@ -160,7 +166,14 @@ on_both_drivers! {
         assert!(error.text().contains("secret, secret"), "{error:?}");
         let image = get("/html/image");
         assert_eq!((image.text().as_str(), image.head.get("etag")), ("secret", Some("\"1\"")));
-        assert!(get("/html/page").text().contains("public, public"));
+        for (what, text) in [
+            ("page", "public, public"), ("video", "secret, secret"),
+            // What somebody may take for HTML is searched.
+            ("untyped", "public, public"), ("twice", "public, public"), ("joined", "public, public"),
+        ] {
+            let answer = get(&format!("/html/{what}"));
+            assert!(answer.text().contains(text), "{what}: {answer:?}");
+        }
         assert!(get("/html/part").text().contains("secret, secret"));
         assert!(get("/plain/page").text().contains("secret, secret"));
     }
@@ -197,6 +210,39 @@ on_both_drivers! {
         // HEAD has no body to search.
         client.send(b"HEAD /filtered/gzip HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
         assert_eq!(client.response("HEAD").expect("a response").status(), 200);
+    }
+
+    /// A client must take a body of ours as fast as any other.
+    fn a_reader_that_takes_too_little_of_a_filtered_body_is_cut(driver) {
+        const BYTES: usize = 16 << 20;
+        let answer: Script = Arc::new(|client| {
+            let mut text = format!("HTTP/1.1 200 OK\r\nContent-Length: {BYTES}\r\n\r\n").into_bytes();
+            text.resize(text.len() + BYTES, b'a');
+            while client.request().is_some() && client.send(&text) {}
+        });
+        let (scratch, upstream) = (scratch(), Upstream::plain(answer));
+        for (rate, cut) in [(50_000_000, true), (0, false)] {
+            let text = format!(
+                "[http]\nsend_min_rate = {rate}\nmin_rate_grace = \"1s\"\n\
+                 [[listen]]\naddress = \"127.0.0.1:@front@\"\n\
+                 [[routes]]\nuri = \"/*\"\nupstream.nodes = {{ \"127.0.0.1:@upstream@\" = 1 }}\n\
+                 response = {{ filters = [{{ regex = \"^a\", replace = \"b\" }}], filter_max_body_size = \"16m\" }}\n"
+            );
+            let gateway = Setup::new(scratch.path(), driver, &text).set("upstream", &upstream.port).start();
+            let mut raw = raw::plain(gateway.port("front"));
+            raw.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
+            let head = raw.head().expect("a head").expect("a head");
+            assert_eq!(head.get("content-length"), Some(&*BYTES.to_string()), "{head:?}");
+            let (started, mut taken) = (now(), 0);
+            // Slowly for a while, and then as fast as it comes: all of it is there, or it was cut.
+            while taken < BYTES && raw.exactly(16 * 1024).is_ok() {
+                taken += 16 * 1024;
+                if started.elapsed() < Duration::from_secs(4) {
+                    thread::park_timeout(Duration::from_millis(20));
+                }
+            }
+            assert_eq!(taken < BYTES, cut, "{taken} bytes at {rate}");
+        }
     }
 
     /// The upstream is asked for what can be searched; what a write depends on is still asked for.

@@ -11,13 +11,62 @@ use std::time::Duration;
 
 use ferrule_tests::exposition::Exposition;
 use ferrule_tests::{
-    Driver, Gateway, PATIENCE, Reloaded, Setup, Upstream, echo, now, on_both_drivers, poll, raw,
-    scratch,
+    Authority, Dial, Driver, Gateway, PATIENCE, Reloaded, Setup, Upstream, echo, now,
+    on_both_drivers, poll, raw, scratch,
 };
 
-use crate::PLAIN;
+use crate::tunnel::{drained, echoing, open};
+use crate::{PLAIN, write_ca};
 
 const METRICS: &str = "\n[metrics]\nlisten = \"127.0.0.1:@metrics@\"\n";
+
+/// One route of certificates, and others.
+const GUARDED: &str = r#"
+[[listen]]
+address = "127.0.0.1:@front@"
+tls = true
+
+[[ssls]]
+sni = "x"
+cert = "server.crt"
+key = "server.key"
+client.ca = "ours.crt"
+
+[[routes]]
+id = "other"
+uri = "/other"
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+
+[[routes]]
+id = "payments"
+uri = "/pay/*"
+client.allow = ["CN=alice"]
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+"#;
+
+/// A route before [`CHAT`]'s own.
+const OTHER: &str = r#"[[routes]]
+id = "other"
+uri = "/other"
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+"#;
+
+/// Tunnels behind a route that has a number other than 0.
+const CHAT: &str = r#"
+[[listen]]
+address = "127.0.0.1:@front@"
+
+[[routes]]
+id = "other"
+uri = "/other"
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+
+[[routes]]
+id = "chat"
+enable_websocket = true
+uri = "/*"
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+"#;
 
 fn gateway(dir: &Path, driver: Driver, upstream: &Upstream, log: &str) -> Gateway {
     Setup::new(dir, driver, &format!("{PLAIN}{METRICS}"))
@@ -120,6 +169,31 @@ on_both_drivers! {
         assert!(gateway.stop().success());
     }
 
+    /// A client makes its line longer than a message may be: who it was is still in it, it is JSON, and counted.
+    fn a_long_line_is_cut_where_it_says_so(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+        let server = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        server.set_read_timeout(Some(PATIENCE)).expect("a time");
+        let address = server.local_addr().expect("an address");
+        let log = format!("access = {{ path = \"syslog\", format = \"json\" }}\nsyslog = {{ server = \"{address}\" }}");
+        let gateway = gateway(scratch.path(), driver, &upstream, &log);
+        let mut client = raw::plain(gateway.port("front"));
+        let long = "\\".repeat(6_000);
+        client.send(format!("GET /long HTTP/1.1\r\nHost: x\r\nUser-Agent: {long}\r\n\r\n").as_bytes()).expect("sent");
+        assert_eq!(client.response("GET").expect("an answer").status(), 200);
+        let line = received(|bytes| server.recv(bytes));
+        assert!(line.len() <= 8 << 10, "{}", line.len());
+        let at = line.find('{').expect("an object");
+        let found: serde_json::Value = serde_json::from_str(line.get(at..).expect("ASCII")).expect("JSON");
+        assert!(found["cut_from_bytes"].as_u64().expect("a number") > 12_000, "{line}");
+        assert_eq!((&found["uri"], &found["ssl_client_verify"]), (&"/long".into(), &"NONE".into()), "{line}");
+        let cut = || {
+            let answer = raw::plain_get(gateway.port("metrics"), "127.0.0.1", "/metrics");
+            Exposition::read(&answer.text()).sum("ferrule_log_lines_cut_total", &[("log", "access")])
+        };
+        assert!(poll(PATIENCE, || (cut() >= 1.0).then_some(())).is_some());
+    }
+
     /// Nobody reads: requests go on, lines wait, and those that find no room are counted.
     fn a_daemon_that_does_not_read_costs_lines_and_no_request(driver) {
         let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
@@ -161,6 +235,57 @@ on_both_drivers! {
         let good = text.lines().filter(|line| *line == "/good 200").count();
         // 80 are expected; five standard deviations are 40.
         assert!((40..=120).contains(&good), "{good}");
+    }
+
+    /// Who is refused at a route has asked for it: for the lack of a certificate, for a bad one, or by a list.
+    fn refusals_are_lines_of_the_route_that_was_asked_for(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echo()));
+        let dir = scratch.path();
+        let (ours, others) = (Authority::new("ours"), Authority::new("others"));
+        write_ca(dir, "ours", &ours);
+        ours.server(&["x"]).write(dir, "server");
+        let log = "access = { path = \"access.log\", format = \"$uri $status\", routes = [\"payments\"], statuses = [\"4xx\"], sample = 0 }";
+        let mut gateway = Setup::new(dir, driver, GUARDED)
+            .quiet()
+            .log_line(log)
+            .set("upstream", &upstream.port)
+            .start();
+        let front = gateway.port("front");
+        for (name, leaf, path, status) in [
+            ("nobody", None, "/pay/nobody", 400),
+            ("a stranger", Some(others.client("alice")), "/pay/stranger", 400),
+            ("who is not listed", Some(ours.client("bob")), "/pay/bob", 403),
+            ("who is listed", Some(ours.client("alice")), "/pay/alice", 200),
+            ("nobody, elsewhere", None, "/other", 400),
+            ("nobody, nowhere", None, "/nowhere", 400),
+        ] {
+            let dial = Dial::with(Some("x"), leaf.as_ref(), rustls::ALL_VERSIONS);
+            let answer = dial.get(front, "x", path).expect(name);
+            assert_eq!(answer.status(), status, "{name}");
+        }
+        assert!(gateway.stop().success());
+        let text = fs::read_to_string(dir.join("access.log")).expect("the log");
+        assert_eq!(text, "/pay/nobody 400\n/pay/stranger 400\n/pay/bob 403\n");
+    }
+
+    /// A tunnel that a reload ends is a line of its route, whatever number the new configuration gives to that.
+    fn a_tunnel_that_a_reload_ends_is_a_line_of_its_route(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(echoing()));
+        let dir = scratch.path();
+        let log = "access = { path = \"access.log\", format = \"$uri $status $route_id\", routes = [\"chat\"] }";
+        let mut gateway = Setup::new(dir, driver, CHAT)
+            .quiet()
+            .log_line(log)
+            .set("upstream", &upstream.port)
+            .start();
+        let mut tunnel = open(raw::plain(gateway.port("front")));
+        // Another number, and no right to a tunnel any more.
+        let closed = CHAT.replace("enable_websocket = true\n", "").replace(OTHER, "");
+        assert_eq!(gateway.reload(&closed), Reloaded::Taken);
+        assert!(drained(&mut tunnel));
+        assert!(gateway.stop().success());
+        let text = fs::read_to_string(dir.join("access.log")).expect("the log");
+        assert_eq!(text, "/chat 101 chat\n");
     }
 
     /// What is fast is left out, and what is slow is not.

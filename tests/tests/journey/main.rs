@@ -115,6 +115,7 @@ mod tunnel;
 mod unasked;
 mod upgrade;
 mod upgrade_changes;
+mod upgrade_ends;
 mod upgrade_refused;
 mod upstream_fields;
 mod upstream_trust;

@@ -51,19 +51,19 @@ on_both_drivers! {
         let return_route = |uri: &str, status: u16| {
             format!("[[routes]]\nuri = \"{uri}\"\nreturn = {{ status = {status} }}\n")
         };
-        let text = format!("include = \"more-*.toml\"\n{PLAIN}");
         write("more-1.toml", &return_route("/one", 201));
-        let mut gateway =
-            Setup::new(scratch.path(), driver, &text).set("upstream", &upstream.port).start();
+        let gateway =
+            Setup::new(scratch.path(), driver, PLAIN).root_line("include = \"more-*.toml\"");
+        let mut gateway = gateway.set("upstream", &upstream.port).start();
         let front = gateway.port("front");
         let status = |path: &str| raw::plain_get(front, "x", path).status();
         assert_eq!([status("/one"), status("/two")], [201, 200]);
         write("more-2.toml", &return_route("/two", 202));
-        assert_eq!(gateway.reload(&text), Reloaded::Taken);
+        assert_eq!(gateway.reload(PLAIN), Reloaded::Taken);
         assert_eq!([status("/one"), status("/two")], [201, 202]);
         write("more-1.toml", "[[routes]]\nurii = \"/one\"\n");
         write("more-2.toml", &return_route("/two", 203));
-        assert_eq!(gateway.reload(&text), Reloaded::Refused);
+        assert_eq!(gateway.reload(PLAIN), Reloaded::Refused);
         assert!(gateway.log().contains("more-1.toml:2:1: error: routes[1].urii"), "{}", gateway.log());
         assert_eq!([status("/one"), status("/two")], [201, 202]);
     }

@@ -1,7 +1,7 @@
 //! What a service manager is told, the file with the number of the process, and the delay of a stop.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
@@ -77,12 +77,20 @@ on_both_drivers! {
         for _ in 0..2 {
             poll(PATIENCE, || (manager.any() == "WATCHDOG=1").then_some(())).expect("a sign of life");
         }
-        // The new process is the main one, says that it is ready, and is alive.
+        // A new process that may not take over says nothing, not even that it stops.
+        let port = gateway.port("metrics");
+        let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let taken = other.local_addr().expect("an address").port();
+        let listen = |port| format!("listen = \"127.0.0.1:{port}\"");
+        fs::write(&gateway.file, good.replace(&listen(port), &listen(taken))).expect("our file");
+        let (code, out, error) = ctl(scratch.path(), &["upgrade", "--wait"]);
+        assert!(code == Some(1) && error.contains("metrics.listen"), "{out} {error}");
+        assert_eq!(number(), format!("{}\n", gateway.process.id()));
+        // The new process is the main one, says after that that it is ready, and is alive.
         fs::write(&gateway.file, &good).expect("our file");
         let (code, out, error) = ctl(scratch.path(), &["upgrade", "--wait"]);
         assert_eq!(code, Some(0), "{out} {error}\n{}", gateway.log());
-        let mut said = [manager.said(), manager.said()];
-        said.sort();
+        let said = [manager.said(), manager.said()];
         assert_eq!(said[1], "READY=1\nSTATUS=serving");
         let new: i32 = said[0].strip_prefix("MAINPID=").and_then(|text| text.parse().ok()).expect("a number");
         assert!(gateway.wait(PATIENCE).success(), "{}", gateway.log());

@@ -81,6 +81,15 @@ impl Upgradable {
     }
 
     pub(crate) fn start_with(driver: Driver, runtime: &str) -> Self {
+        Self::start_as(driver, runtime, &[])
+    }
+
+    /// Behind a launcher.
+    pub(crate) fn start_under(driver: Driver, launcher: &[&str]) -> Self {
+        Self::start_as(driver, "shutdown_timeout = \"60s\"", launcher)
+    }
+
+    fn start_as(driver: Driver, runtime: &str, launcher: &[&str]) -> Self {
         let (scratch, gate) = (scratch(), Arc::new(AtomicBool::new(false)));
         let upstream = Upstream::plain(script(&gate));
         let authority = Authority::new("ca");
@@ -93,6 +102,7 @@ impl Upgradable {
                 "workers = 2\ncpu_affinity = false\nio_driver = \"{driver}\"\n{runtime}\n"
             ))
             .binary(&program)
+            .under(launcher)
             .set("upstream", &upstream.port)
             .quiet()
             .start();

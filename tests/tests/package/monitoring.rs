@@ -164,15 +164,18 @@ fn prometheus_scrapes_and_alerts() {
     }
     let queries = dashboard();
     assert!(queries.len() > 30, "{}", queries.len());
-    let mut answered = 0;
-    for query in queries {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = ask(&format!("/api/v1/query?query={encoded}"));
-        assert_eq!(answer["status"], "success", "{query}: {answer}");
-        answered +=
-            usize::from(answer["data"]["result"].as_array().is_some_and(|all| !all.is_empty()));
-    }
-    assert!(answered > 10, "{answered} have samples");
+    let with_samples = || {
+        let answers = queries.iter().map(|query| {
+            let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let answer = ask(&format!("/api/v1/query?query={encoded}"));
+            assert_eq!(answer["status"], "success", "{query}: {answer}");
+            answer["data"]["result"].as_array().is_some_and(|all| !all.is_empty())
+        });
+        answers.filter(|has_samples| *has_samples).count()
+    };
+    // A rate has a value from the second scrape on.
+    let enough = poll(PATIENCE * 3, || (with_samples() > 10).then_some(()));
+    assert!(enough.is_some(), "{} have samples", with_samples());
     assert!(source_dir().join("docs/monitoring/grafana.json").is_file());
     let _ = gateway.stop();
 }

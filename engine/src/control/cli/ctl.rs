@@ -313,9 +313,12 @@ fn ordered(answer: &Value) -> String {
 }
 
 fn reloaded(answer: &Value) -> String {
-    match answer.get("generation") {
-        Some(number) => format!("generation {number} is in force"),
-        None => "asked for; the error log tells how it goes".to_owned(),
+    match (answer.get("generation"), answer.get("passed_on")) {
+        (Some(number), _) => format!("generation {number} is in force"),
+        (None, Some(pid)) => {
+            format!("passed on to process {pid}, which has taken over by an upgrade")
+        }
+        (None, None) => "asked for; the error log tells how it goes".to_owned(),
     }
 }
 

@@ -14,6 +14,9 @@ use clap_mangen::Man;
 
 use crate::control::process::terminal::{CANNOT_RUN, print, print_error};
 
+/// The date of the pages: when their words were last changed in earnest. It is no date of a build, so that two builds
+/// of one source make the same pages; without one, mandoc takes the version for it.
+const DATE: &str = "2026-11-30";
 /// What the pages of clap do not say.
 const FILES: &str = r#".SH FILES
 .TP
@@ -83,6 +86,7 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     let is_whole = name == "ferrule";
     let man = Man::new(command.clone())
         .title(name)
+        .date(DATE)
         .source(concat!("ferrule ", env!("CARGO_PKG_VERSION")))
         .manual("Ferrule Manual");
     let mut page = Vec::new();

@@ -19,7 +19,7 @@ use super::upstream_answers::{self, NODES_SHOWN_MAX, NodeOrderFor};
 use crate::control::process::clock;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::route_question::{self, RouteQuestion};
-use crate::control::state::status::{ProcessStatus, TakenReload};
+use crate::control::state::status::{ProcessStatus, ReloadAnswer, TakenReload};
 use crate::limits::LimitCount;
 
 /// The longest line that a command may be; one may hold a chain of certificates.
@@ -185,9 +185,10 @@ impl AdminProtocol {
         let Some(ticket) = ticket else { return json!({ "ok": true }) };
         // A client that has left, or is closed to make room for another one, waits no longer.
         match self.status.wait_for_reload(ticket, RELOAD_PATIENCE, || !connection.is_closed()) {
-            Some(Ok(TakenReload { generation, warnings })) => {
+            Some(Ok(ReloadAnswer::Taken(TakenReload { generation, warnings }))) => {
                 json!({ "ok": true, "generation": generation, "warnings": warnings_json(warnings) })
             }
+            Some(Ok(ReloadAnswer::PassedOn { pid })) => json!({ "ok": true, "passed_on": pid }),
             Some(Err(errors)) => json!({ "ok": false, "errors": errors }),
             None => refuse("the reload has not come to an end within a minute"),
         }

@@ -37,6 +37,10 @@ use crate::control::upgrade::takeover::{InheritedAdmin, InheritedEndpoints};
 
 /// How often it is tried to open what a predecessor still has.
 const TRY_EVERY: Duration = Duration::from_secs(1);
+/// How often an address is tried again that is in use and that nobody can be found to have.
+const LOOKS_MAX: u32 = 10;
+/// How long after the last try.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The endpoints of the process that are open.
 #[derive(Debug)]
@@ -157,8 +161,13 @@ impl OpenEndpoints {
         }
     }
 
-    /// Takes these over when they are prepared, if the configuration names them.
-    pub(crate) fn inherit(&mut self, inherited: InheritedEndpoints) {
+    /// Takes these over when they are prepared, as far as the configuration names them. What it does not name is
+    /// closed here at once: it would look as if this process had it, and not the former one that is waited for.
+    pub(crate) fn inherit(&mut self, mut inherited: InheritedEndpoints, config: &Config) {
+        let metrics = config.metrics.as_ref().map(|metrics| metrics.listen);
+        inherited.metrics = inherited.metrics.filter(|one| Some(one.address) == metrics);
+        let admin = config.admin.as_ref().map(|admin| &admin.socket);
+        inherited.admin = inherited.admin.filter(|one| Some(&one.path) == admin);
         self.inherited = inherited;
     }
 
@@ -249,17 +258,28 @@ impl OpenEndpoints {
         Ok(match (&config.metrics, &self.metrics) {
             (None, _) => EndpointChange::Close,
             (Some(wanted), Some(open)) if wanted.listen == open.address => EndpointChange::Keep,
-            (Some(wanted), _) => match self.move_metrics(wanted.listen) {
-                Ok(listener) => EndpointChange::Open(listener),
-                Err(error) => {
-                    let reason =
-                        format!("metrics.listen: cannot listen on {}: {error}", wanted.listen);
-                    let in_use = error.kind() == io::ErrorKind::AddrInUse;
-                    let owner = in_use.then(|| port_owners::predecessor_at(wanted.listen));
-                    Self::wait_for(self.metrics_waits, owner.flatten(), reason)?
-                }
-            },
+            (Some(wanted), _) => self.open_or_wait(wanted.listen)?,
         })
+    }
+
+    fn open_or_wait(&mut self, to: SocketAddr) -> Result<EndpointChange<MetricsListener>, String> {
+        let mut left = LOOKS_MAX;
+        loop {
+            let error = match self.move_metrics(to) {
+                Ok(listener) => return Ok(EndpointChange::Open(listener)),
+                Err(error) => error,
+            };
+            let in_use = error.kind() == io::ErrorKind::AddrInUse;
+            let owner = if in_use { port_owners::predecessor_at(to) } else { None };
+            if in_use && owner.is_none() && self.metrics_waits && left > 0 {
+                // A predecessor that ends may have closed it between the two.
+                left -= 1;
+                std::thread::park_timeout(LOOK_EVERY);
+                continue;
+            }
+            let reason = format!("metrics.listen: cannot listen on {to}: {error}");
+            return Self::wait_for(self.metrics_waits, owner, reason);
+        }
     }
 
     /// What cannot be opened can wait if a process of this program has it. Only since the start: a reload

@@ -1,7 +1,7 @@
 //! The socket of a syslog server or of the journal.
 //!
-//! In: datagrams. Out: whether the kernel has taken each. Nobody is waited for longer than a reader of a pipe;
-//! a daemon that was started again, or that comes later than we do, is found with the next line.
+//! In: lines. Out: whether the kernel has taken the datagram of each. Nobody is waited for longer than a reader of a
+//! pipe; a daemon that was started again, or that comes later than we do, is found with the next line.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,7 +13,7 @@ use rustix::net::{
     send, socket_with,
 };
 
-use super::log_sink::{WriteStop, is_writable};
+use super::patience::{WaitBudget, WriteStop};
 use super::record::{DatagramFormat, LogKind, host_name};
 use crate::control::process::clock;
 
@@ -25,6 +25,8 @@ pub(super) struct DatagramSocket {
     kind: LogKind,
     /// `None` until the first line, and after one that could not be sent.
     socket: Option<OwnedFd>,
+    /// Lines that were sent cut, and not counted yet.
+    cut: u64,
 }
 
 impl DatagramSocket {
@@ -50,33 +52,35 @@ impl DatagramSocket {
                 (peer, DatagramFormat::Syslog { format, facility, host, process })
             }
         };
-        Ok(Some(Self { peer, format, kind, socket: None }))
+        Ok(Some(Self { peer, format, kind, socket: None, cut: 0 }))
     }
 
     /// Sends whole lines, and counts their bytes. The last one may lack its line feed only if it is the only
-    /// one.
+    /// one. Those that wait for the receiver wait no longer than `budget` has left, all together.
     pub(super) fn send_lines(
         &mut self,
         lines: &[u8],
         written: &mut usize,
+        budget: &mut WaitBudget,
     ) -> Result<(), WriteStop> {
         let now = clock::utc();
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             let text = line.strip_suffix(b"\n").unwrap_or(line);
             let datagram = self.format.datagram(text, self.kind, &now);
-            self.send(&datagram)?;
+            self.send(&datagram.bytes, budget)?;
+            self.cut = self.cut.saturating_add(u64::from(datagram.is_cut));
             *written = written.saturating_add(line.len());
         }
         Ok(())
     }
 
     /// Sends one datagram. One that cannot be sent over an old socket is tried over a new one.
-    fn send(&mut self, datagram: &[u8]) -> Result<(), WriteStop> {
+    fn send(&mut self, datagram: &[u8], budget: &mut WaitBudget) -> Result<(), WriteStop> {
         let had_socket = self.socket.is_some();
-        match self.try_send(datagram) {
+        match self.try_send(datagram, budget) {
             Err(WriteStop::Failed(_)) if had_socket => {
                 self.socket = None;
-                self.try_send(datagram)
+                self.try_send(datagram, budget)
             }
             done => done,
         }
@@ -87,7 +91,7 @@ impl DatagramSocket {
         })
     }
 
-    fn try_send(&mut self, datagram: &[u8]) -> Result<(), WriteStop> {
+    fn try_send(&mut self, datagram: &[u8], budget: &mut WaitBudget) -> Result<(), WriteStop> {
         let failed = |error: Errno| WriteStop::Failed(error.into());
         let socket = match &mut self.socket {
             Some(socket) => socket,
@@ -100,7 +104,7 @@ impl DatagramSocket {
                 Err(Errno::INTR) => {}
                 // The receiver's queue is full: it gets a moment to make room.
                 Err(Errno::AGAIN | Errno::NOBUFS) => {
-                    if waited || !is_writable(socket.as_fd()) {
+                    if waited || !budget.is_writable(socket.as_fd()) {
                         return Err(WriteStop::Stalled);
                     }
                     waited = true;
@@ -108,6 +112,11 @@ impl DatagramSocket {
                 Err(error) => return Err(failed(error)),
             }
         }
+    }
+
+    /// How many lines were sent cut since the last call.
+    pub(super) const fn take_cut(&mut self) -> u64 {
+        std::mem::replace(&mut self.cut, 0)
     }
 
     /// The descriptor, if there is one now.
@@ -123,4 +132,47 @@ fn open(peer: &SocketAddrAny) -> rustix::io::Result<OwnedFd> {
     let socket = socket_with(family, SocketType::DGRAM, flags, None)?;
     connect(&socket, peer)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A receiver that takes a while for each line, however short, delays the writer once a batch.
+    #[test]
+    fn a_slow_receiver_is_waited_for_once_a_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let receiver = UnixDatagram::bind(&path).unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            let mut got = 0_usize;
+            loop {
+                let count = receiver.recv(&mut bytes).unwrap();
+                if bytes[..count].starts_with(b"MESSAGE=end\n") {
+                    return got;
+                }
+                got += 1;
+                let begun = clock::monotonic();
+                while begun.elapsed() < Duration::from_millis(4) {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let target = LogTarget::Journald(path);
+        let mut socket = DatagramSocket::new(&target, LogKind::Access).unwrap().unwrap();
+        let lines = "x\n".repeat(2_000);
+        let (begun, mut written) = (clock::monotonic(), 0);
+        let stop = socket.send_lines(lines.as_bytes(), &mut written, &mut WaitBudget::new());
+        let took = begun.elapsed();
+        // Were every line waited for, these would take eight seconds.
+        assert!(matches!(stop, Err(WriteStop::Stalled)) && written > 0, "{written}");
+        assert!(took < Duration::from_secs(4), "{took:?}");
+        let mut end = 0;
+        while socket.send_lines(b"end\n", &mut end, &mut WaitBudget::new()).is_err() {}
+        assert_eq!(reader.join().unwrap(), written / 2);
+    }
 }

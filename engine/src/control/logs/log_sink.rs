@@ -8,16 +8,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
 
 use super::datagram_socket::DatagramSocket;
+use super::patience::{WaitBudget, WriteStop};
 
 /// A pipe that says it is writable takes this many bytes without waiting (pipe(7), `PIPE_BUF`).
 const PIPE_WRITE_MAX: usize = 4096;
-/// How long a reader may take to make room. One that keeps up gets everything in one round, however small its
-/// pipe is; one that has stopped delays the other log by no more than this.
-const READER_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// A file that has a name, a standard stream, or a socket.
 #[derive(Debug)]
@@ -28,26 +25,19 @@ pub(super) enum LogSink {
     Datagrams(DatagramSocket),
 }
 
-/// Why writing stopped.
-pub(super) enum WriteStop {
-    /// Nobody has read what was written before.
-    Stalled,
-    /// The kernel refuses it.
-    Failed(io::Error),
-}
-
 impl LogSink {
-    /// `write_all` that waits for nobody. A socket gets whole lines.
+    /// `write_all` that waits for nobody longer than `budget` has left. A socket gets whole lines.
     pub(super) fn write_all(
         &mut self,
         mut bytes: &[u8],
         written: &mut usize,
+        budget: &mut WaitBudget,
     ) -> Result<(), WriteStop> {
         if bytes.is_empty() {
             return Ok(());
         }
         if let Self::Datagrams(socket) = self {
-            return socket.send_lines(bytes, written);
+            return socket.send_lines(bytes, written, budget);
         }
         let Some(sink) = self.fd() else { return Ok(()) };
         // Nothing else may keep a writer waiting for a reader.
@@ -55,7 +45,7 @@ impl LogSink {
             .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile);
         let most = if is_file { usize::MAX } else { PIPE_WRITE_MAX };
         while !bytes.is_empty() {
-            if !is_file && !is_writable(sink) {
+            if !is_file && !budget.is_writable(sink) {
                 return Err(WriteStop::Stalled);
             }
             let chunk = bytes.get(..bytes.len().min(most)).unwrap_or(bytes);
@@ -89,10 +79,4 @@ impl LogSink {
     pub(super) const fn takes_lines(&self) -> bool {
         matches!(self, Self::Datagrams(_))
     }
-}
-
-/// Can something be written within [`READER_WAIT`]? An error counts as yes: writing tells which one it is.
-pub(super) fn is_writable(sink: BorrowedFd<'_>) -> bool {
-    let mut wanted = [PollFd::from_borrowed_fd(sink, PollFlags::OUT)];
-    poll(&mut wanted, Some(&READER_WAIT)) != Ok(0)
 }

@@ -14,4 +14,9 @@ pub(crate) struct LostLines {
     pub(crate) error_failed: SharedCount,
     /// Lines of the error log for which the buffer had no room. Counted by whoever holds its lock.
     pub(crate) error_full: SharedCount,
+    /// Lines of the access log that were too long for a datagram, and are there in a shorter form. Counted by the
+    /// writer alone.
+    pub(crate) access_cut: SharedCount,
+    /// Likewise lines of the error log.
+    pub(crate) error_cut: SharedCount,
 }

@@ -8,5 +8,7 @@ mod log_sink;
 pub(crate) mod lost_lines;
 pub mod output;
 pub mod outputs;
+mod patience;
 mod record;
+mod shorten;
 pub mod writer;

@@ -15,7 +15,8 @@ use rustix::fs::fstat;
 
 use super::datagram_socket::DatagramSocket;
 use super::log_file;
-use super::log_sink::{LogSink, WriteStop};
+use super::log_sink::LogSink;
+use super::patience::{WaitBudget, WriteStop};
 use super::record::LogKind;
 
 /// An output that takes nothing for this long is reported.
@@ -113,8 +114,10 @@ impl LogOutput {
         if total == 0 {
             return BatchResult { taken: 0, lost: 0, change: self.recovered(now) };
         }
-        let mut written = 0;
-        let stop = self.write_rest().and_then(|()| self.write_both([first, second], &mut written));
+        let (mut written, mut budget) = (0, WaitBudget::new());
+        let stop = self
+            .write_rest(&mut budget)
+            .and_then(|()| self.write_both([first, second], &mut written, &mut budget));
         let Err(stop) = stop else {
             let change = self.written(now);
             return BatchResult { taken: total, lost: 0, change };
@@ -137,24 +140,25 @@ impl LogOutput {
         &mut self,
         [first, second]: [&[u8]; 2],
         written: &mut usize,
+        budget: &mut WaitBudget,
     ) -> Result<(), WriteStop> {
         let begun = if self.sink.takes_lines() { lines_end(first) } else { first.len() };
         let (whole, begun) = first.split_at(begun);
-        self.sink.write_all(whole, written)?;
+        self.sink.write_all(whole, written, budget)?;
         if begun.is_empty() {
-            return self.sink.write_all(second, written);
+            return self.sink.write_all(second, written, budget);
         }
         let end = memchr::memchr(b'\n', second).map_or(second.len(), |at| at.saturating_add(1));
         let (end, rest) = second.split_at(end);
-        self.sink.write_all(&[begun, end].concat(), written)?;
-        self.sink.write_all(rest, written)
+        self.sink.write_all(&[begun, end].concat(), written, budget)?;
+        self.sink.write_all(rest, written, budget)
     }
 
     /// Writes what is missing of a line.
-    fn write_rest(&mut self) -> Result<(), WriteStop> {
+    fn write_rest(&mut self, budget: &mut WaitBudget) -> Result<(), WriteStop> {
         let rest = mem::take(&mut self.rest);
         let mut written = 0;
-        let result = self.sink.write_all(&rest, &mut written);
+        let result = self.sink.write_all(&rest, &mut written, budget);
         self.rest = rest.get(written..).unwrap_or_default().to_vec();
         result
     }
@@ -258,9 +262,17 @@ impl LogOutput {
 
     /// Tries to complete the last line. Returns how many lines are lost: one, if that cannot be.
     pub fn end(&mut self) -> u64 {
-        let ended = self.write_rest().is_ok();
+        let ended = self.write_rest(&mut WaitBudget::new()).is_ok();
         // Of a whole line only its end may be missing.
         u64::from(!ended && self.rest.len() > 1)
+    }
+
+    /// How many lines were cut, so that they fit into a datagram, since the last call.
+    pub(super) const fn take_cut(&mut self) -> u64 {
+        match &mut self.sink {
+            LogSink::Datagrams(socket) => socket.take_cut(),
+            LogSink::File { .. } | LogSink::Stdout(_) | LogSink::Stderr(_) => 0,
+        }
     }
 
     /// Does the name of the file lead to another file than the open one, or to none?

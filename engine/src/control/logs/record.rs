@@ -5,14 +5,19 @@
 //! as in the error log. A line of the access log is its text alone. In: a line, and where it goes. Out: the
 //! bytes of one datagram. Pure.
 
+use std::borrow::Cow;
+
 use ferrule_config::model::{Facility, Level, SyslogFormat};
+
+use super::shorten::shortened;
 
 /// Between the parts of a record: level, time, text, and `name=value` for each field. No value holds it.
 pub(super) const PART: char = '\u{1f}';
 
-/// Longer messages are cut: what receivers are told to expect, and what rsyslog takes by default.
+/// Longer messages are shortened: what receivers are told to expect, and what rsyslog takes by default. What one
+/// cuts for itself goes without a word.
 const SYSLOG_BYTES_MAX: usize = 8 << 10;
-/// Longer entries are cut, far below what a socket takes.
+/// Longer entries are shortened, far below what a socket takes.
 const JOURNAL_BYTES_MAX: usize = 64 << 10;
 /// Who writes.
 const NAME: &str = "ferrule";
@@ -33,6 +38,14 @@ pub(super) enum DatagramFormat {
     Syslog { format: SyslogFormat, facility: Facility, host: Option<String>, process: u32 },
     /// The journal's native protocol.
     Journal,
+}
+
+/// What is sent of a line.
+#[derive(Debug)]
+pub(super) struct Datagram {
+    pub(super) bytes: Vec<u8>,
+    /// Not all of the line is in it.
+    pub(super) is_cut: bool,
 }
 
 /// The parts of a line.
@@ -87,7 +100,7 @@ impl<'a> Record<'a> {
 
 impl DatagramFormat {
     /// The datagram of a line, which has no line feed. `now` is the time for a line without one, by RFC 3339.
-    pub(super) fn datagram(&self, line: &[u8], kind: LogKind, now: &str) -> Vec<u8> {
+    pub(super) fn datagram(&self, line: &[u8], kind: LogKind, now: &str) -> Datagram {
         let line = String::from_utf8_lossy(line);
         let record = Record::of(&line, kind);
         match self {
@@ -96,7 +109,7 @@ impl DatagramFormat {
                 let time = if record.time.is_empty() { now } else { record.time };
                 let id = if kind == LogKind::Access { "access" } else { "error" };
                 let host = host.as_deref();
-                let mut message = match format {
+                let header = match format {
                     SyslogFormat::Rfc5424 => {
                         let host = host.unwrap_or("-");
                         format!("<{priority}>1 {time} {host} {NAME} {process} {id} - ")
@@ -106,19 +119,21 @@ impl DatagramFormat {
                         format!("<{priority}>{} {host}{NAME}[{process}]: ", bsd_time(time))
                     }
                 };
-                message.push_str(record.text);
-                cut(message, SYSLOG_BYTES_MAX).into_bytes()
+                let text = fitted(record.text, SYSLOG_BYTES_MAX.saturating_sub(header.len()));
+                let is_cut = matches!(text, Cow::Owned(_));
+                Datagram { bytes: [header.as_bytes(), text.as_bytes()].concat(), is_cut }
             }
-            Self::Journal => record.journal_entry(kind).into_bytes(),
+            Self::Journal => record.journal_entry(kind),
         }
     }
 }
 
 impl Record<'_> {
     /// A field a line; none of the values holds a line feed.
-    fn journal_entry(&self, kind: LogKind) -> String {
+    fn journal_entry(&self, kind: LogKind) -> Datagram {
         let log = if kind == LogKind::Access { "access" } else { "error" };
-        let text = cut(self.text.to_owned(), JOURNAL_BYTES_MAX);
+        let text = fitted(self.text, JOURNAL_BYTES_MAX);
+        let mut is_cut = matches!(text, Cow::Owned(_));
         let mut entry = format!(
             "MESSAGE={text}\nPRIORITY={}\nSYSLOG_IDENTIFIER={NAME}\nFERRULE_LOG={log}\n",
             self.severity
@@ -126,6 +141,7 @@ impl Record<'_> {
         for field in &self.fields {
             let Some((name, value)) = field.split_once('=') else { continue };
             if entry.len().saturating_add(field.len()) > JOURNAL_BYTES_MAX * 2 {
+                is_cut = true;
                 break;
             }
             // The journal takes capital letters, digits and `_`.
@@ -139,20 +155,13 @@ impl Record<'_> {
             entry.push_str(value);
             entry.push('\n');
         }
-        entry
+        Datagram { bytes: entry.into_bytes(), is_cut }
     }
 }
 
-/// Cuts text to so many bytes, between characters.
-fn cut(mut text: String, most: usize) -> String {
-    if text.len() > most {
-        let mut end = most;
-        while !text.is_char_boundary(end) {
-            end = end.saturating_sub(1);
-        }
-        text.truncate(end);
-    }
-    text
+/// The text, or a shorter one that has no more than so many bytes.
+fn fitted(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most { Cow::Borrowed(text) } else { Cow::Owned(shortened(text, most)) }
 }
 
 /// `Nov 30 13:37:38` of `2026-11-30T13:37:38.000Z` (RFC 3164, section 4.1.2); in UTC, as everything else here.
@@ -187,7 +196,7 @@ mod tests {
     }
 
     fn text(format: &DatagramFormat, line: &str, kind: LogKind) -> String {
-        String::from_utf8(format.datagram(line.as_bytes(), kind, NOW)).unwrap()
+        String::from_utf8(format.datagram(line.as_bytes(), kind, NOW).bytes).unwrap()
     }
 
     #[test]
@@ -227,14 +236,42 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_cut_between_characters() {
+    fn long_lines_are_cut_between_characters_and_say_so() {
         let line = "\u{e9}".repeat(100_000);
         let message = text(&syslog(SyslogFormat::Rfc5424, None), &line, LogKind::Access);
-        assert!((SYSLOG_BYTES_MAX - 1..=SYSLOG_BYTES_MAX).contains(&message.len()));
+        assert!((SYSLOG_BYTES_MAX - 3..=SYSLOG_BYTES_MAX).contains(&message.len()));
+        assert!(message.contains(" [cut: this line had 200000 bytes] "), "{message}");
         let fields = format!("info\u{1f}{NOW}\u{1f}{line}\u{1f}a={line}\u{1f}b=1");
         assert!(
             text(&DatagramFormat::Journal, &fields, LogKind::Error).len() < 3 * JOURNAL_BYTES_MAX
         );
+    }
+
+    /// A client that makes its line long, by its path say, keeps none of what stands behind that from the reader.
+    #[test]
+    fn a_client_cannot_cut_off_the_end_of_its_line() {
+        for (format, most) in [
+            (syslog(SyslogFormat::Rfc5424, Some("gw1")), SYSLOG_BYTES_MAX),
+            (syslog(SyslogFormat::Rfc3164, None), SYSLOG_BYTES_MAX),
+            (DatagramFormat::Journal, JOURNAL_BYTES_MAX),
+        ] {
+            let long = "x".repeat(most);
+            for (line, is_cut) in [
+                (format!("GET /{long} 200 SUCCESS 0a0b"), true),
+                (format!("{{\"uri\":\"/{long}\",\"ssl_client_fingerprint\":\"0a0b\"}}"), true),
+                ("GET / 200 SUCCESS 0a0b".to_owned(), false),
+            ] {
+                let sent = format.datagram(line.as_bytes(), LogKind::Access, NOW);
+                assert_eq!(sent.is_cut, is_cut);
+                let text = String::from_utf8(sent.bytes).unwrap();
+                assert!(text.len() <= most + 100 && text.contains("0a0b"), "{text}");
+                if let Some(at) = text.find('{') {
+                    let object = text.get(at..).unwrap().lines().next().unwrap();
+                    let object: serde_json::Value = serde_json::from_str(object).unwrap();
+                    assert_eq!(object["cut_from_bytes"], line.len());
+                }
+            }
+        }
     }
 
     #[test]

@@ -242,15 +242,24 @@ impl WriterThread {
             inbox.outputs.as_ref().is_some_and(|next| is_record(next) != is_record(&self.outputs));
         let before = std::mem::take(&mut inbox.before);
         if !is_blocked && !ends_form {
-            std::mem::swap(&mut inbox.diagnostics, &mut self.batch);
+            // Lines of before go first: after two changes at once the outputs have their form again.
+            if before.is_empty() {
+                std::mem::swap(&mut inbox.diagnostics, &mut self.batch);
+            } else {
+                self.batch.extend_from_slice(&before);
+                self.batch.append(&mut inbox.diagnostics);
+            }
             dropped = std::mem::take(&mut inbox.dropped);
+        } else if self.batch.len() <= 2 * DIAGNOSTICS_BYTES_MAX {
+            self.batch.extend_from_slice(&before);
+        } else {
+            self.shared.lost.error_full.add(line_count(&before));
         }
         let outputs = inbox.outputs.take();
         let reopen = std::mem::take(&mut inbox.reopen);
         is_stopping = inbox.stop;
         drop(inbox);
         if ends_form {
-            self.batch.extend_from_slice(&before);
             self.write_diagnostics();
             self.shared.lost.error_failed.add(line_count(&std::mem::take(&mut self.batch)));
         }
@@ -318,6 +327,7 @@ impl WriterThread {
         let progress = Progress::of(self.batch.len(), taken);
         self.batch.drain(..taken);
         self.shared.lost.error_failed.add(lost);
+        self.shared.lost.error_cut.add(self.outputs.error.take_cut());
         // There is no other place to report that the error log cannot be written.
         if let Some(OutputChange::Recovered { lost }) = change {
             self.write_note(&format!("the error log is written again; {lost} lines are lost"));
@@ -325,12 +335,19 @@ impl WriterThread {
         progress
     }
 
-    /// Writes the lines in the rings.
+    /// Writes the lines in the rings. A reader that does not keep up is waited for once a round, and each ring comes
+    /// first in its turn.
     fn write_access(&mut self) -> Progress {
         let now = clock::monotonic();
         let mut progress = Progress::Idle;
         let mut changes = Vec::new();
+        let mut is_stalled = false;
+        let next = usize::from(self.rings.len() > 1);
+        self.rings.rotate_left(next);
         for ring in &mut self.rings {
+            if is_stalled {
+                break;
+            }
             let access = &mut self.outputs.access;
             let lost_lines = &self.shared.lost;
             ring.take(|first, second| {
@@ -338,7 +355,9 @@ impl WriterThread {
                 let Some(access) = access else { return waiting };
                 let BatchResult { taken, lost, change } = access.write_pieces([first, second], now);
                 lost_lines.access_failed.add(lost);
+                lost_lines.access_cut.add(access.take_cut());
                 changes.extend(change);
+                is_stalled = taken < waiting;
                 progress = progress.max(Progress::of(waiting, taken));
                 taken
             });

@@ -11,7 +11,7 @@ use super::certificates::{certificates, revocation_lists};
 use super::counters::counted;
 use super::events::{events, times};
 use super::families::{Family, leave_out_surplus, number, signed};
-use super::logs::lost_lines;
+use super::logs::{cut_lines, lost_lines};
 use super::names::names;
 use super::objects::by_object;
 use super::request_limits::{request_limits, stores};
@@ -30,6 +30,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
     all.extend(counted(&counters));
     all.push(bytes(&counters, &totals.nodes));
     all.push(lost_lines(&counters, &status.lost_lines));
+    all.push(cut_lines(&status.lost_lines));
     all.extend(events(&sums));
     all.extend(by_object(&totals));
     all.extend(by_node(&totals.nodes));

@@ -1,4 +1,4 @@
-//! Lines that the logs have lost.
+//! Lines that the logs have lost, and lines that they have in a shorter form.
 
 use super::families::{Family, number};
 use crate::control::logs::lost_lines::LostLines;
@@ -19,6 +19,19 @@ pub(super) fn lost_lines(counters: &CounterSums, lost: &LostLines) -> Family {
     ] {
         let labels = vec![("log", log.to_owned()), ("reason", reason.to_owned())];
         family.push(labels, number(lines));
+    }
+    family
+}
+
+/// How many lines of each log were too long for a datagram.
+pub(super) fn cut_lines(lost: &LostLines) -> Family {
+    let mut family = Family::counter(
+        "ferrule_log_lines_cut",
+        "Lines that were too long for a datagram to a syslog server or the journal: they are there in a \
+         shorter form, which says so.",
+    );
+    for (log, lines) in [("access", lost.access_cut.get()), ("error", lost.error_cut.get())] {
+        family.push(vec![("log", log.to_owned())], number(lines));
     }
     family
 }

@@ -1,6 +1,6 @@
 //! The file with the number of the process, for those who send signals by it.
 //!
-//! It is written whole or not at all, when the process serves. In an upgrade the new process replaces it. Only the
+//! It is written whole or not at all: before the cores start, or, in an upgrade, by the new process when it serves. Only the
 //! process whose number it holds removes it.
 
 use std::fs;
@@ -24,22 +24,16 @@ impl PidFile {
     /// # Errors
     /// The file system's, or there is something else of that name.
     pub(crate) fn write(path: &Path) -> io::Result<Self> {
-        check(path)?;
-        let mut new = path.as_os_str().to_owned();
-        new.push(format!(".{}", std::process::id()));
-        let new = PathBuf::from(new);
-        let new_one = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
-        let mut file = fs::File::from(rustix::fs::open(&new, new_one, mode)?);
-        let written = file
-            .write_all(format!("{}\n", std::process::id()).as_bytes())
-            .and_then(|()| fs::rename(&new, path));
-        if let Err(error) = written {
-            // What is left of it would be in the way next time.
-            drop(fs::remove_file(&new));
-            return Err(error);
-        }
+        write(path)?;
         Ok(Self(path.to_owned()))
+    }
+
+    /// Writes it again, if it is another process's by now.
+    ///
+    /// # Errors
+    /// As for [`PidFile::write`].
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        if self.is_ours() { Ok(()) } else { write(&self.0) }
     }
 
     fn is_ours(&self) -> bool {
@@ -47,6 +41,25 @@ impl PidFile {
         let text = read.and_then(|read| String::from_utf8(read.bytes).ok());
         text.and_then(|text| text.trim().parse().ok()) == Some(std::process::id())
     }
+}
+
+fn write(path: &Path) -> io::Result<()> {
+    check(path)?;
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}", std::process::id()));
+    let new = PathBuf::from(new);
+    let new_one = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+    let mut file = fs::File::from(rustix::fs::open(&new, new_one, mode)?);
+    let written = file
+        .write_all(format!("{}\n", std::process::id()).as_bytes())
+        .and_then(|()| fs::rename(&new, path));
+    if let Err(error) = written {
+        // What is left of it would be in the way next time.
+        drop(fs::remove_file(&new));
+        return Err(error);
+    }
+    Ok(())
 }
 
 impl Drop for PidFile {
@@ -81,6 +94,9 @@ mod tests {
         let path = folder.path().join("ferrule.pid");
         fs::write(&path, "1\n").unwrap();
         let file = PidFile::write(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+        fs::write(&path, "1\n").unwrap();
+        file.restore().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
         fs::write(&path, "1\n").unwrap();
         drop(file);

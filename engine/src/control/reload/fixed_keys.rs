@@ -1,11 +1,12 @@
-//! Keys of `[runtime]` whose change needs a restart.
+//! Keys of `[runtime]` whose change needs a restart or an upgrade.
 
 use ferrule_config::model::Runtime;
 
 /// What is said of those that have changed.
 pub(super) fn of_fixed(started_with: &Runtime, now: &Runtime) -> Vec<String> {
-    let words =
-        |key| format!("{key} cannot change by a reload; it stays as it was until a restart");
+    let words = |key| {
+        format!("{key} cannot change by a reload; it stays as it was until a restart or an upgrade")
+    };
     fixed_changes(started_with, now).into_iter().map(words).collect()
 }
 

@@ -31,6 +31,7 @@ use crate::control::process::{clock, machine};
 use crate::control::state::commands::{CommandQueue, LoaderJob, LoaderProgress};
 use crate::control::state::status::ProcessStatus;
 use crate::control::stores::StoreThreads;
+use crate::control::upgrade::messages::NotServing;
 use crate::control::upgrade::program::Program;
 use crate::control::upgrade::takeover::Takeover;
 use crate::report::{LogConsumer, LogProducer, log_ring, log_ring::RING_BYTES};
@@ -189,7 +190,7 @@ fn load(file: &Path, commands: &Arc<CommandQueue>) -> Result<Loaded, StartError>
     let mut takeover = Takeover::accept().map_err(StartError::Words)?;
     let loaded = load_after(&mut takeover, file, program, commands);
     if let (Err(error), Some(takeover)) = (&loaded, &takeover) {
-        takeover.fail(error.reasons());
+        takeover.fail(NotServing::untouched(error.reasons()));
     }
     loaded
 }

@@ -27,7 +27,7 @@ use crate::control::process::pid_file::PidFile;
 use crate::control::process::service_manager::ServiceManager;
 use crate::control::state::commands::{CommandQueue, TOO_LATE};
 use crate::control::state::status::{
-    ProcessStatus, Reloads, SharedStates, TakenReload, TicketAnswer,
+    ProcessStatus, ReloadAnswer, Reloads, SharedStates, TakenReload, TicketAnswer,
 };
 use crate::control::stores::StoreThreads;
 use crate::control::upgrade::offer::UpgradeOffer;
@@ -128,7 +128,8 @@ impl Reloader {
                     self.current.number,
                     started.elapsed().as_millis()
                 );
-                Ok(TakenReload { generation: self.current.number, warnings })
+                let generation = self.current.number;
+                Ok(ReloadAnswer::Taken(TakenReload { generation, warnings }))
             }
             Err(refused) => {
                 let reasons: Vec<String> = refused.to_string().lines().map(str::to_owned).collect();
@@ -254,10 +255,12 @@ impl Reloader {
         let (now, cores) = (clock::monotonic(), self.links.len());
         let limits = Arc::new(Limits::of(&generation.plan, &self.status.limits(), now, cores));
         let node_states = Arc::new(NodeStates::of(&generation.plan, &before, now, cores));
+        let released = self.listeners.released();
         for ((core, link), meters) in self.links.iter().enumerate().zip(&meters) {
             link.generation.post(Arc::new(Handover {
                 generation: Arc::clone(generation),
                 listeners: of_core(core),
+                released: released.clone(),
                 addresses: Arc::clone(addresses),
                 node_states: Arc::clone(&node_states),
                 breakers: Arc::clone(&breakers),

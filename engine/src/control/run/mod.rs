@@ -2,6 +2,7 @@
 
 pub mod boot;
 mod core_monitor;
+pub mod leaked_sockets;
 mod port_monitor;
 mod reserved_signals;
 pub mod signals;

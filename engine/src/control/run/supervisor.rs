@@ -45,7 +45,7 @@ pub enum RunEnd {
     Stopped,
     /// By command, but some cores did not end in time.
     TimedOut,
-    /// A core, or the loader, ended by itself.
+    /// A core, or the loader, ended by itself, or the process that had taken over.
     Lost,
 }
 
@@ -90,10 +90,17 @@ impl Supervisor<'_> {
         };
         let end = if let Some(lost) = lost {
             tracing::error!("{lost}; closing everything");
+            // From here on no other process takes over. One that does so now has the sockets, and they are not
+            // closed: control marks them before that (`Listeners::share`).
+            commands.stop();
             self.status.set_lost();
             self.listeners.close_all(clock::monotonic()).close_now();
             stop(cores);
             RunEnd::Lost
+        } else if commands.is_abandoned() {
+            // There are no clients: the former process serves on.
+            self.listeners.close_all(clock::monotonic()).close_now();
+            stop(cores)
         } else {
             self.announce();
             self.drain(self.drain_time())
@@ -157,6 +164,13 @@ impl Supervisor<'_> {
                 tracing::warn!("the drain took too long; closing what is left");
                 closing.close_now();
                 return stop(cores);
+            }
+            if self.commands.has_lost_successor() {
+                // Those who watch over the service see its end, and start it again.
+                tracing::error!("nobody serves; ending the drain");
+                closing.close_now();
+                stop(cores);
+                return RunEnd::Lost;
             }
             for ticket in self.commands.take_unserved() {
                 self.status.answer_ticket(ticket, Err(vec![TOO_LATE.to_owned()]));
@@ -328,6 +342,33 @@ mod tests {
         let fixture = Fixture::new(Phase::Stopping, false);
         assert_eq!(fixture.supervisor().drain(Duration::ZERO), RunEnd::Stopped);
         assert_eq!(fixture.cores.links[0].phase.get(), Phase::Stopping);
+    }
+
+    /// A delay does not hold it up: there is nobody to be told.
+    #[test]
+    fn a_process_that_may_not_take_over_ends_at_once() {
+        let fixture = Fixture::new(Phase::Stopping, false);
+        fixture.commands.abandon();
+        assert_eq!(fixture.run(), (RunEnd::Stopped, Phase::Stopping));
+    }
+
+    #[test]
+    fn a_drain_ends_with_the_process_that_has_taken_over() {
+        let fixture = Fixture::new(Phase::Stopping, false);
+        fixture.commands.lose_successor();
+        fixture.commands.stop();
+        assert_eq!(fixture.run(), (RunEnd::Lost, Phase::Stopping));
+    }
+
+    #[test]
+    fn a_lost_core_does_not_close_what_another_process_is_about_to_have() {
+        let fixture = Fixture::new(Phase::Stopping, true);
+        let address = fixture.reloader.listeners.bound()[0].listen.address;
+        fixture.reloader.listeners.share();
+        assert_eq!(fixture.run(), (RunEnd::Lost, Phase::Stopping));
+        assert!(fixture.commands.is_stopping() && !fixture.commands.hold_stops());
+        assert!(fixture.reloader.links[0].generation.posted() > 0);
+        assert!(std::net::TcpStream::connect(address).is_ok());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! that it will be told in.
 
 use ferrule_config::model::{ClientEku, Reject};
+use rustls::AlertDescription;
 
 use crate::exchange::refusal::Refusal;
 use crate::identity::{Verdict, VerifyFailure};
@@ -14,11 +15,12 @@ use crate::tls::server::alert;
 /// The TLS alert or the response that a client is refused with.
 pub(crate) fn told(reject: Reject, refusal: Refusal) -> String {
     if reject == Reject::Handshake {
-        let failure = match refusal {
-            Refusal::BadCertificate(failure) => failure,
-            _ => VerifyFailure::Application,
+        let alert = match refusal {
+            Refusal::NoCertificate => AlertDescription::CertificateRequired,
+            Refusal::BadCertificate(failure) => alert(failure),
+            _ => alert(VerifyFailure::Application),
         };
-        return format!("the TLS alert {:?}", alert(failure));
+        return format!("the TLS alert {alert:?}");
     }
     let reason = refusal.reason().unwrap_or_else(|| refusal.word());
     format!("{} {reason}", refusal.status())

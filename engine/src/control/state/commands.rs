@@ -8,11 +8,12 @@
 //!
 //! One upgrade goes on at a time. While it does, reloads wait: the new process takes the sockets as they were at
 //! its start. A command to stop ends an upgrade, but while the new process begins to accept connections: then it
-//! waits for a moment, until it is known which process is to drain.
+//! waits for a moment, until it is known which process is to drain. It waits in the new process, too.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::pending_upgrade::{Overtaken, PendingUpgrade, UpgradeStage};
 use crate::control::process::clock;
 
 /// The answer to a reload that is asked for during a drain.
@@ -90,42 +91,6 @@ struct PendingCommands {
     tickets: Vec<u64>,
     progress: LoaderProgress,
     upgrade: PendingUpgrade,
-}
-
-#[derive(Debug, Default)]
-struct PendingUpgrade {
-    /// How many were asked for.
-    count: u64,
-    stage: UpgradeStage,
-}
-
-/// How far the upgrade is that goes on.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum UpgradeStage {
-    /// There is none.
-    #[default]
-    None,
-    /// The loader is to begin it.
-    Wanted,
-    /// The new process is to prove itself.
-    Offered,
-    /// It has, or has failed.
-    OfferEnded,
-    /// The loader ends it.
-    Ending,
-    /// The new process begins to accept connections: a command to stop waits.
-    Handing,
-    /// It serves, and this process drains.
-    HandedOver,
-}
-
-/// What came for this process while another one took over.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Overtaken {
-    /// A command to stop.
-    pub(crate) stop: bool,
-    /// A command to reload.
-    pub(crate) reload: bool,
 }
 
 impl PendingCommands {
@@ -239,7 +204,8 @@ impl CommandQueue {
         self.update(|pending| pending.upgrade.stage = UpgradeStage::OfferEnded);
     }
 
-    /// Lets commands to stop wait. False if there was one: then this process is to end, and no other takes over.
+    /// Lets commands to stop wait, in either process. False if there was one: then this process is to end, and
+    /// no other takes over, or it takes over from none.
     pub(crate) fn hold_stops(&self) -> bool {
         self.update(|pending| {
             let goes_on = pending.stage == RunStage::Serving;
@@ -259,12 +225,37 @@ impl CommandQueue {
                 return Overtaken::default();
             }
             pending.upgrade.stage = UpgradeStage::HandedOver;
-            let overtaken = Overtaken { stop: pending.stops > 0, reload: pending.reload };
-            if pending.stops == 0 {
+            let (stop, reload) = (pending.stops > 0, pending.reload);
+            // Both processes stop, and then nobody reloads.
+            let tickets = if reload { std::mem::take(&mut pending.tickets) } else { Vec::new() };
+            if !stop {
                 pending.stop();
             }
-            overtaken
+            Overtaken { stop, reload, tickets }
         })
+    }
+
+    /// Commands the process to end at once: it was to take over from another one, and may not.
+    pub(crate) fn abandon(&self) {
+        self.update(|pending| {
+            (pending.upgrade.stage, pending.upgrade.abandoned) = (UpgradeStage::None, true);
+            pending.stop();
+        });
+    }
+
+    /// May this process not take over?
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.pending().upgrade.abandoned
+    }
+
+    /// The process that has taken over has failed: nobody serves.
+    pub(crate) fn lose_successor(&self) {
+        self.update(|pending| pending.upgrade.lost = true);
+    }
+
+    /// Has the process failed that has taken over?
+    pub(crate) fn has_lost_successor(&self) -> bool {
+        self.pending().upgrade.lost
     }
 
     /// Does another process serve by now?
@@ -347,150 +338,4 @@ impl CommandQueue {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const EVERY: Duration = Duration::from_millis(500);
-
-    /// What an operator, a script or a stranger at the admin socket may send, in any order.
-    fn give(pending: &mut PendingCommands, which: u32) {
-        match which % 4 {
-            0 => pending.reopen = true,
-            1 => drop(pending.reload(None)),
-            2 => drop(pending.reload(Some(u64::from(which)))),
-            _ => {}
-        }
-    }
-
-    /// A cheap sequence that is the same in every run.
-    fn next(seed: &mut u32) -> u32 {
-        *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        *seed >> 8
-    }
-
-    /// However many commands there are, and however long each takes: files are checked when that is due,
-    /// late by one job at most; and a reload is done between two checks.
-    #[test]
-    fn commands_do_not_delay_a_check_nor_checks_a_command() {
-        for mut seed in 0..200 {
-            let mut now = clock::monotonic();
-            let mut pending = PendingCommands::default();
-            let (mut due, mut wanted_since) = (now + EVERY, None);
-            for _ in 0..500 {
-                for _ in 0..next(&mut seed) % 5 {
-                    give(&mut pending, next(&mut seed));
-                }
-                if pending.reload {
-                    wanted_since.get_or_insert(now);
-                }
-                let takes = Duration::from_millis(u64::from(next(&mut seed) % 1_000));
-                match pending.next_job(now, due) {
-                    Some(LoaderJob::CheckFiles) => {
-                        assert!(now - due <= Duration::from_secs(1), "{:?} late", now - due);
-                        now += takes;
-                        due = now + EVERY;
-                    }
-                    Some(LoaderJob::Reload(_)) => {
-                        let waited = wanted_since.take().map(|since| now - since);
-                        assert!(waited.is_some_and(|waited| waited <= Duration::from_secs(1)));
-                        assert!(
-                            pending.tickets.is_empty() && !pending.reload,
-                            "all of them at once"
-                        );
-                        now += takes;
-                    }
-                    Some(other) => unreachable!("{other:?} was not commanded"),
-                    None => now = due,
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn to_stop_goes_before_everything_and_ends_reloads() {
-        let commands = CommandQueue::default();
-        let now = clock::monotonic();
-        for ticket in 0..300 {
-            assert!(commands.reload(Some(ticket)));
-            commands.reopen_logs();
-        }
-        commands.stop();
-        assert!(!commands.reload(None) && !commands.reload(Some(300)));
-        commands.stop();
-        let taken: Vec<_> = std::iter::from_fn(|| commands.next_command(now)).collect();
-        assert_eq!(
-            taken,
-            [
-                SupervisorCommand::Stop,
-                SupervisorCommand::Stop,
-                SupervisorCommand::ReopenLogs,
-                SupervisorCommand::TooLate
-            ]
-        );
-        assert_eq!(commands.take_unserved().len(), 300);
-        assert_eq!(commands.next_job(now), LoaderJob::CheckFiles, "files are still checked");
-        commands.end_loader();
-        assert_eq!(commands.next_job(now + EVERY), LoaderJob::End);
-    }
-
-    #[test]
-    fn a_thousand_reloads_are_one() {
-        let commands = CommandQueue::default();
-        let later = clock::monotonic() + EVERY;
-        for ticket in 0..1_000 {
-            assert!(commands.reload((ticket < 2).then_some(ticket)));
-        }
-        assert_eq!(commands.next_job(later), LoaderJob::Reload(vec![0, 1]));
-        assert!(commands.pending().next_job(clock::monotonic(), later).is_none());
-    }
-
-    /// The thread that reads files hangs in a file system that has gone away: it never gets anywhere.
-    #[test]
-    fn a_stop_does_not_wait_for_files() {
-        let commands = CommandQueue::default();
-        commands.stop();
-        assert_eq!(commands.wait_for_start(), LoaderProgress::Starting);
-        assert_eq!(commands.next_command(clock::monotonic()), Some(SupervisorCommand::Stop));
-        assert!(!commands.wait_for_end(clock::monotonic()));
-    }
-
-    #[test]
-    fn one_upgrade_goes_on_at_a_time_and_reloads_wait() {
-        let commands = CommandQueue::default();
-        let job = || commands.pending().next_job(clock::monotonic(), clock::monotonic() + EVERY);
-        assert_eq!(commands.upgrade(), Ok(1));
-        assert_eq!(commands.upgrade(), Err(UPGRADING));
-        assert!(commands.reload(None) && commands.is_upgrading());
-        assert_eq!((job(), job()), (Some(LoaderJob::Upgrade(1)), None));
-        commands.end_offer();
-        assert_eq!((job(), job()), (Some(LoaderJob::EndUpgrade), None));
-        assert!(commands.hold_stops());
-        commands.end_upgrade(false);
-        assert_eq!((job(), job()), (Some(LoaderJob::Reload(Vec::new())), None));
-        assert!(!commands.is_upgrading() && !commands.has_handed_over());
-        assert_eq!(commands.upgrade(), Ok(2));
-        commands.stop();
-        assert!(!commands.hold_stops(), "this process is to end");
-        commands.end_upgrade(false);
-        assert_eq!(commands.upgrade(), Err(NO_UPGRADE));
-    }
-
-    /// What comes while the new process begins to accept waits, and is for both.
-    #[test]
-    fn a_stop_waits_until_it_is_known_who_drains() {
-        let commands = CommandQueue::default();
-        assert_eq!(commands.upgrade(), Ok(1));
-        assert!(commands.hold_stops());
-        commands.stop();
-        assert_eq!(commands.next_command(clock::monotonic()), None);
-        assert_eq!(commands.end_upgrade(true), Overtaken { stop: true, reload: false });
-        assert_eq!(commands.next_command(clock::monotonic()), Some(SupervisorCommand::Stop));
-        assert_eq!(commands.next_command(clock::monotonic()), None, "it drains");
-        let commands = CommandQueue::default();
-        assert_eq!(commands.upgrade(), Ok(1));
-        assert!(commands.hold_stops() && commands.reload(None));
-        assert_eq!(commands.end_upgrade(true), Overtaken { stop: false, reload: true });
-        assert!(commands.has_handed_over() && commands.is_stopping());
-        assert_eq!(commands.next_command(clock::monotonic()), Some(SupervisorCommand::Stop));
-    }
-}
+mod tests;

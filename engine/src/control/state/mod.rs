@@ -6,6 +6,7 @@ pub mod commands;
 pub(crate) mod health;
 pub mod name_status;
 pub(crate) mod node_totals;
+pub(crate) mod pending_upgrade;
 pub(crate) mod route_question;
 pub(crate) mod status;
 pub(crate) mod totals;

@@ -4,14 +4,17 @@
 //! before it, and what the client would be told. The decisions are those of a real request: the same parser, lookup
 //! and admission. What is not known here (other fields, the client's address) is absent for conditions.
 
+use std::net::IpAddr;
+
 use ferrule_config::Config;
-use ferrule_config::model::{Route, UriPattern};
+use ferrule_config::model::{Reject, Route, Server, UriPattern};
 use serde_json::{Value, json};
 
 use crate::control::process::clock;
+use crate::control::state::client_outlook;
 use crate::exchange::connection_view::ConnectionView;
 use crate::exchange::demands::check_demands;
-use crate::exchange::permit::permit;
+use crate::exchange::permit::{check_client, permit};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::request::admit;
 use crate::exchange::route_trace::{RouteTrace, TraceStep, trace};
@@ -19,7 +22,7 @@ use crate::exchange::scratch::Scratch;
 use crate::identity::{ClientIdentity, ClientPolicy, Verdict, verify_client};
 use crate::plan::facts::{ConnectionFacts, Now, SessionFacts};
 use crate::plan::hosts::Cover;
-use crate::plan::{CandidateVerdict, Facts, ListenerId, Plan, RouteId, ServerId};
+use crate::plan::{CandidateVerdict, Facts, ListenerId, ListenerPlan, Plan, RouteId, ServerId};
 use crate::setup::Generation;
 use crate::wire::head::{RequestHead, parse_request};
 
@@ -76,6 +79,20 @@ impl<'a> UrlParts<'a> {
         parts.map_or(self.host, |(name, _)| name)
     }
 
+    /// What a client sends as server name: none for an address (RFC 6066, section 3).
+    fn server_name(&self) -> Option<&'a str> {
+        let name = self.name();
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        bare.parse::<IpAddr>().is_err().then_some(name)
+    }
+
+    /// The port that the client connects to.
+    fn port(&self) -> u16 {
+        let port = self.host.strip_prefix(self.name()).and_then(|rest| rest.strip_prefix(':'));
+        let usual = if self.tls { 443 } else { 80 };
+        port.and_then(|port| port.parse().ok()).unwrap_or(usual)
+    }
+
     /// The head of such a request.
     fn head(&self, method: &str) -> Result<String, &'static str> {
         let is_token =
@@ -104,13 +121,14 @@ pub(crate) fn answer(
         return Ok(refused_json(generation, Refusal::Malformed(error)));
     }
     let request = head.view(text.as_bytes());
-    let name = url.name();
-    let listener = listener_of(plan, url.tls);
-    let server = plan.server_for(listener, Some(name.as_bytes())).filter(|_| url.tls);
+    let name = url.server_name();
+    let listener = listener_of(plan, &url);
+    let server = plan.server_for(listener, name.map(str::as_bytes)).filter(|_| url.tls);
     let now = clock::unix_seconds();
     let client = server.map(|server| identity(generation, server, question.chain, now));
     let connection_facts = ConnectionFacts { tls: url.tls, ..ConnectionFacts::default() };
-    let session = SessionFacts { server_name: name.to_owned(), ..SessionFacts::default() };
+    let server_name = name.unwrap_or_default().to_owned();
+    let session = SessionFacts { server_name, ..SessionFacts::default() };
     let facts = Facts {
         connection: &connection_facts,
         session: url.tls.then_some(&session),
@@ -134,9 +152,9 @@ pub(crate) fn answer(
     };
     let path = String::from_utf8_lossy(&scratch.path).into_owned();
     let mut value = trace_json(generation, &found, &path);
-    let told = if url.tls && server.is_none() {
-        Some("the TLS alert UnrecognisedName: no [[ssls]] has this name".to_owned())
-    } else {
+    let settings = server.and_then(|id| generation.config.servers.get(id.0 as usize));
+    let in_handshake = url.tls.then(|| refused_in_handshake(plan, settings, &connection));
+    let told = in_handshake.flatten().or_else(|| {
         let admitted = admit(plan, &connection, request, &mut scratch);
         let permitted = admitted.and_then(|admitted| {
             let mut routes = scratch.demanding.clone();
@@ -150,10 +168,11 @@ pub(crate) fn answer(
             })
         });
         permitted.err().map(refusal_text)
-    };
+    });
     if let Some(value) = value.as_object_mut() {
-        let server = server.and_then(|id| generation.config.servers.get(id.0 as usize));
-        value.insert("server".to_owned(), json!(server.map(|server| &server.id)));
+        let listener = listener.map(|listener| plan.listener(listener).listen.address.to_string());
+        value.insert("listener".to_owned(), json!(listener));
+        value.insert("server".to_owned(), json!(settings.map(|server| &server.id)));
         value.insert("refused".to_owned(), json!(told));
         let verdict = client.map(|client| verdict_text(client.verdict));
         value.insert("client".to_owned(), json!(verdict));
@@ -161,9 +180,28 @@ pub(crate) fn answer(
     Ok(value)
 }
 
-fn listener_of(plan: &Plan, tls: bool) -> Option<ListenerId> {
-    let at = plan.listeners().iter().position(|listener| listener.listen.tls == tls)?;
+/// The listener of the URL's port. What stands before the gateway may have another one: the first of the kind then.
+fn listener_of(plan: &Plan, url: &UrlParts<'_>) -> Option<ListenerId> {
+    let fits = |listener: &&ListenerPlan| listener.listen.tls == url.tls;
+    let is_it = |listener: &ListenerPlan| listener.listen.address.port() == url.port();
+    let all = plan.listeners();
+    let exact = all.iter().position(|listener| fits(&listener) && is_it(listener));
+    let at = exact.or_else(|| all.iter().position(|listener| fits(&listener)))?;
     u32::try_from(at).ok().map(ListenerId)
+}
+
+/// The alert that the client is told, if it does not get as far as to ask.
+fn refused_in_handshake(
+    plan: &Plan,
+    server: Option<&Server>,
+    connection: &ConnectionView<'_>,
+) -> Option<String> {
+    let Some(server) = server else {
+        return Some("the TLS alert UnrecognisedName: no [[ssls]] has this name".to_owned());
+    };
+    let reject = server.client.as_ref()?.reject;
+    let refusal = check_client(plan, connection, None).err()?;
+    (reject == Reject::Handshake).then(|| client_outlook::told(reject, refusal))
 }
 
 /// Who the client is at this server object.
@@ -319,6 +357,33 @@ fn why(route: &Route, step: TraceStep, path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::fixture::config;
+
+    /// The port chooses among listeners of the kind, and an address is no server name.
+    #[test]
+    fn a_url_says_where_it_leads_and_by_which_name() {
+        let mut config = config();
+        let mut second = config.listens[1].clone();
+        second.address.set_port(9443);
+        config.listens.push(second);
+        let plan = Plan::build(&config);
+        let [plain, first] = [0, 1].map(|at| config.listens[at].address.port());
+        for (url, listener, name) in [
+            ("https://a.test:9443/".to_owned(), 2, Some("a.test")),
+            (format!("https://a.test:{first}/"), 1, Some("a.test")),
+            ("https://a.test/".to_owned(), 1, Some("a.test")),
+            ("https://a.test:7/".to_owned(), 1, Some("a.test")),
+            (format!("http://a.test:{plain}/"), 0, Some("a.test")),
+            ("http://a.test:9443/".to_owned(), 0, Some("a.test")),
+            ("https://127.0.0.1:9443/".to_owned(), 2, None),
+            ("https://[::1]:9443/".to_owned(), 2, None),
+            ("https://[::1]/".to_owned(), 1, None),
+        ] {
+            let url = UrlParts::read(&url).unwrap();
+            assert_eq!(listener_of(&plan, &url), Some(ListenerId(listener)), "{url:?}");
+            assert_eq!(url.server_name(), name, "{url:?}");
+        }
+    }
 
     #[test]
     fn urls_are_taken_apart_and_nothing_gets_into_the_head() {

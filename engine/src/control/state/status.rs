@@ -30,6 +30,8 @@ const RELOADS_KEPT: usize = 32;
 const REASONS_MAX: usize = 8;
 const REASON_CHARS_MAX: usize = 400;
 
+/// What stands between the names of drivers.
+pub(crate) const DRIVERS_JOINT: &str = " and ";
 /// How often a wait for a reload checks whether the client that waits is still connected.
 const WAITER_CHECK_EVERY: Duration = Duration::from_millis(50);
 
@@ -45,8 +47,20 @@ pub(crate) struct TakenReload {
     pub(crate) warnings: Vec<String>,
 }
 
-/// What a client that waits for a reload is told: what was put into force, or every reason against it.
-pub(crate) type TicketAnswer = Result<TakenReload, Vec<String>>;
+/// What became of a reload that was not refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum ReloadAnswer {
+    /// It is in force.
+    Taken(TakenReload),
+    /// This process has taken over meanwhile, and was told to reload.
+    PassedOn {
+        /// Its number.
+        pid: u32,
+    },
+}
+
+/// What a client that waits for a reload is told: what became of it, or every reason against it.
+pub(crate) type TicketAnswer = Result<ReloadAnswer, Vec<String>>;
 
 /// The generation in force.
 #[derive(Clone, Debug)]
@@ -304,7 +318,7 @@ impl ProcessStatus {
     pub(crate) fn drivers(&self) -> String {
         let names: BTreeSet<&str> =
             self.links.iter().map(|link| link.driver.get().text()).collect();
-        names.into_iter().collect::<Vec<_>>().join(" and ")
+        names.into_iter().collect::<Vec<_>>().join(DRIVERS_JOINT)
     }
 
     /// How many generations may a core still hold?
@@ -390,7 +404,8 @@ mod tests {
     #[test]
     fn an_answer_is_given_once() {
         let status = Arc::new(ProcessStatus::new(Vec::new()));
-        let taken = |generation| Ok(TakenReload { generation, warnings: Vec::new() });
+        let taken =
+            |generation| Ok(ReloadAnswer::Taken(TakenReload { generation, warnings: Vec::new() }));
         let ticket = status.open_ticket();
         let answering = Arc::clone(&status);
         let answerer = std::thread::spawn(move || answering.answer_ticket(ticket, taken(7)));

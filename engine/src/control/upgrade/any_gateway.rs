@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
-/// Takes any certificate of a gateway: answers are looked at, and nobody is trusted with anything.
+use crate::tls::{verify_tls12, verify_tls13};
+
+/// Takes any certificate of a gateway: answers are looked at, and nobody is trusted with anything. Of the certificate
+/// only the key is read: Ferrule serves by certificates that webpki does not parse (version 1, unknown extensions).
 #[derive(Debug)]
 pub(crate) struct AnyGateway {
     provider: Arc<CryptoProvider>,
@@ -38,12 +41,7 @@ impl ServerCertVerifier for AnyGateway {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls12(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -52,12 +50,7 @@ impl ServerCertVerifier for AnyGateway {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signed,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -71,6 +71,9 @@ pub(crate) enum FromFormer {
     },
     /// Accept connections.
     Go,
+    /// The service manager has been told which process is the main one: the new one may speak to it. The end of the
+    /// connection says the same.
+    Named,
 }
 
 /// What the new process says.
@@ -81,6 +84,9 @@ pub(crate) enum FromNew {
     Failed {
         /// Why.
         reasons: Vec<String>,
+        /// Its cores may have accepted connections.
+        #[serde(default)]
+        accepted: bool,
     },
     /// It could serve.
     Ready {
@@ -112,6 +118,22 @@ pub(crate) struct SelfTest {
     pub(crate) server_name: Option<String>,
     /// Every connection begins with a PROXY protocol header. It may distrust one from loopback, and close.
     pub(crate) proxy_protocol: bool,
+}
+
+/// Why a new process does not serve.
+#[derive(Debug)]
+pub(crate) struct NotServing {
+    /// Every reason.
+    pub(crate) reasons: Vec<String>,
+    /// Its cores may have accepted connections, which end with it.
+    pub(crate) may_have_accepted: bool,
+}
+
+impl NotServing {
+    /// It has accepted nothing.
+    pub(crate) const fn untouched(reasons: Vec<String>) -> Self {
+        Self { reasons, may_have_accepted: false }
+    }
 }
 
 /// Reasons for a message, whose length is bounded.

@@ -6,6 +6,8 @@
 //! asks a question on each of these: what the new process says of itself is not enough. Only then the new
 //! process accepts by the real sockets, and only when all its cores do, the former process stops to, and drains.
 //! Until that moment the former process serves as before, and a new process that fails is killed.
+//! From `Go` to `Serving`, commands to stop wait in both, and the former process closes none of the sockets: whatever
+//! happens, one of the two serves, or the service manager sees a process fail.
 //!
 //! | step | former process | new process |
 //! | --- | --- | --- |
@@ -13,7 +15,8 @@
 //! | 2 | serves | loads, starts its cores, says [`FromNew::Ready`](messages::FromNew) |
 //! | 3 | asks its self-test listeners (`self_test`) | answers through its data path |
 //! | 4 | says [`FromFormer::Go`](messages::FromFormer) | accepts by the sockets, says `Serving` |
-//! | 5 | accepts no more, drains, ends | serves |
+//! | 5 | tells the service manager, says `Named` | owns the sockets, speaks to the service manager |
+//! | 6 | accepts no more, drains, ends; at once if the new one fails meanwhile | writes its number, serves |
 
 pub(crate) mod any_gateway;
 pub(crate) mod channel;

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,15 +12,18 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::channel::{Channel, ChannelError, ChannelPair, Patience};
-use super::messages::{FromFormer, FromNew, VARIABLE, VERSION};
+use super::messages::{FromFormer, FromNew, NotServing, VARIABLE, VERSION};
 use super::program::Program;
 use super::self_test;
 use crate::control::process::clock;
 use crate::control::state::commands::CommandQueue;
 use crate::setup::listening_sockets::ListeningSockets;
 
-/// How long the new process may take from [`FromFormer::Go`] until all its cores accept.
-const GO_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the new process may take from [`FromFormer::Go`] until its cores accept. It waits for late ones for five
+/// seconds.
+const GO_PATIENCE: Duration = Duration::from_secs(20);
+/// How long it may take after that until it has written the file with its number.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the exit of a process that has closed its end may take.
 const EXIT_PATIENCE: Duration = Duration::from_millis(500);
 /// How often that is looked at.
@@ -119,11 +122,34 @@ impl NewProcess {
 
 impl Drop for NewProcess {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
+        if let Some(mut child) = self.0.take() {
             // Nobody has waited for it, so its number is still its own.
             drop(child.kill());
-            drop(child.wait());
+            // A process that waits for a file system ends when that answers: nobody waits for it here.
+            wait_apart(child, |_| {});
         }
+    }
+}
+
+/// Waits for the end of a process in a thread that nobody waits for.
+fn wait_apart(mut child: Child, ended: impl FnOnce(ExitStatus) + Send + 'static) {
+    let thread = std::thread::Builder::new().name("ferrule-child".into());
+    let waiting = thread.spawn(move || {
+        if let Ok(status) = child.wait() {
+            ended(status);
+        }
+    });
+    if let Err(error) = waiting {
+        tracing::warn!(%error, "no thread to see the end of the new process");
+    }
+}
+
+/// Tells the queue that the offer has ended, also if its thread panics.
+struct EndNotice(Arc<CommandQueue>);
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        self.0.end_offer();
     }
 }
 
@@ -142,9 +168,9 @@ impl UpgradeOffer {
         let commands = Arc::clone(commands);
         let thread = std::thread::Builder::new().name("ferrule-upgrade".into());
         let thread = thread.spawn(move || {
+            let _notice = EndNotice(Arc::clone(&commands));
             let result = offer(&program, &sockets, patience, &|| !commands.is_stopping());
             drop(sockets);
-            commands.end_offer();
             result
         })?;
         Ok(Self { number, thread })
@@ -184,10 +210,11 @@ fn offer(
         .and_then(|()| channel.receive(&patience).map(|received| received.message));
     match said {
         Ok(FromNew::Ready { version, driver, tests }) => {
-            self_test::run(&tests).map_err(|words| vec![format!("the new process: {words}")])?;
+            self_test::run(&tests, &patience)
+                .map_err(|words| vec![format!("the new process: {words}")])?;
             Ok(ReadyProcess { process, channel, version, driver })
         }
-        Ok(FromNew::Failed { reasons }) => Err(reasons),
+        Ok(FromNew::Failed { reasons, .. }) => Err(reasons),
         Ok(FromNew::Serving { .. }) => {
             Err(vec![String::from("the new process says that it serves before it may")])
         }
@@ -242,7 +269,7 @@ impl ReadyProcess {
     ///
     /// # Errors
     /// Every reason why they do not.
-    pub(crate) fn go(&self) -> Result<TakenSockets, Vec<String>> {
+    pub(crate) fn go(&self) -> Result<TakenSockets, NotServing> {
         let patience = Patience { until: clock::monotonic() + GO_PATIENCE, goes_on: &|| true };
         let said = self
             .channel
@@ -254,11 +281,25 @@ impl ReadyProcess {
                 metrics,
                 admin,
             }),
-            Ok(FromNew::Failed { reasons }) => Err(reasons),
-            Ok(FromNew::Ready { .. }) => {
-                Err(vec![String::from("the new process says twice that it is ready")])
+            Ok(FromNew::Failed { reasons, accepted }) => {
+                Err(NotServing { reasons, may_have_accepted: accepted })
             }
-            Err(error) => Err(vec![of_new(&error)]),
+            Ok(FromNew::Ready { .. }) => {
+                let reasons = vec![String::from("the new process says twice that it is ready")];
+                Err(NotServing { reasons, may_have_accepted: true })
+            }
+            Err(error) => {
+                Err(NotServing { reasons: vec![of_new(&error)], may_have_accepted: true })
+            }
+        }
+    }
+
+    /// Says that the service manager knows of it.
+    pub(crate) fn named(&self) {
+        let until = clock::monotonic() + SETTLE_PATIENCE;
+        let patience = Patience { until, goes_on: &|| true };
+        if let Err(error) = self.channel.send(&FromFormer::Named, None, &patience) {
+            tracing::warn!("upgrade: {}", of_new(&error));
         }
     }
 
@@ -271,8 +312,23 @@ impl ReadyProcess {
         }
     }
 
-    /// From now on it lives without this process.
-    pub(crate) fn let_go(mut self) {
-        drop(self.process.0.take());
+    /// From now on it lives without this process, which learns only if it fails: then nobody serves. Waits a little
+    /// until the file with its number is written, so that this process does not remove it.
+    pub(crate) fn let_go(mut self, commands: &Arc<CommandQueue>) {
+        let pid = self.id();
+        if let Some(child) = self.process.0.take() {
+            let commands = Arc::clone(commands);
+            wait_apart(child, move |status| {
+                // One that was told to stop, or that another one has taken over from, ends well.
+                if !status.success() {
+                    tracing::error!(pid, "the process that has taken over has ended ({status})");
+                    commands.lose_successor();
+                }
+            });
+        }
+        let until = clock::monotonic() + SETTLE_PATIENCE;
+        let patience = Patience { until, goes_on: &|| true };
+        // There is nothing more to be said: it closes its end.
+        drop(self.channel.receive::<FromNew>(&patience));
     }
 }

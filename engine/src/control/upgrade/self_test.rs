@@ -16,13 +16,16 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::any_gateway::AnyGateway;
+use super::channel::Patience;
 use super::messages::SelfTest;
 use crate::control::process::clock;
 use crate::setup::inherited::SelfTestSockets;
 use crate::tls::provider;
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// How often a wait asks whether to go on.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// No `Host`.
 const QUESTION: &[u8] = b"GET /ferrule-self-test HTTP/1.1\r\nConnection: close\r\n\r\n";
 /// From this machine to itself.
@@ -59,11 +62,11 @@ fn server_name(config: &Config) -> String {
     names.into_iter().next().unwrap_or_else(|| String::from("localhost"))
 }
 
-/// Asks at all of them.
+/// Asks at all of them, within this patience.
 ///
 /// # Errors
 /// The first that does not answer as it should, in words.
-pub(crate) fn run(tests: &[SelfTest]) -> Result<(), String> {
+pub(crate) fn run(tests: &[SelfTest], patience: &Patience<'_>) -> Result<(), String> {
     if tests.is_empty() {
         return Err(String::from("it opened no listener for the self-test"));
     }
@@ -76,29 +79,30 @@ pub(crate) fn run(tests: &[SelfTest]) -> Result<(), String> {
         .with_no_client_auth();
     let config = Arc::new(config);
     for test in tests {
-        ask(test, &config)
+        ask(test, &config, patience)
             .map_err(|words| format!("the self-test at {} failed: {words}", test.address))?;
     }
     Ok(())
 }
 
-fn ask(test: &SelfTest, config: &Arc<ClientConfig>) -> Result<(), String> {
+fn ask(test: &SelfTest, config: &Arc<ClientConfig>, patience: &Patience<'_>) -> Result<(), String> {
     if !test.address.ip().is_loopback() {
         return Err(String::from("it is not on loopback"));
     }
-    let end = clock::monotonic() + PATIENCE;
-    let mut stream = connect(test.address).map_err(|error| format!("no connection: {error}"))?;
+    let stream = connect(test.address).map_err(|error| format!("no connection: {error}"))?;
+    let until = patience.until.min(clock::monotonic() + ANSWER_PATIENCE);
+    let mut stream = PatientStream { stream, until, goes_on: patience.goes_on };
     if test.proxy_protocol {
         stream.write_all(PROXY_HEADER).map_err(|error| error.to_string())?;
     }
     let answer = match &test.server_name {
-        None => exchange(&mut stream, end),
+        None => exchange(&mut stream),
         Some(name) => {
             let name = ServerName::try_from(name.clone()).map_err(|error| error.to_string())?;
             let connection = ClientConnection::new(Arc::clone(config), name);
             let connection = connection.map_err(|error| error.to_string())?;
             let mut stream = StreamOwned::new(connection, stream);
-            let answer = exchange(&mut stream, end);
+            let answer = exchange(&mut stream);
             let shown = stream.conn.peer_certificates().is_some_and(|shown| !shown.is_empty());
             match answer {
                 // It asks clients for certificates before it listens to them.
@@ -119,22 +123,67 @@ fn ask(test: &SelfTest, config: &Arc<ClientConfig>) -> Result<(), String> {
 }
 
 fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    // On loopback it is there at once, or never.
+    let stream = TcpStream::connect_timeout(&address, ANSWER_PATIENCE)?;
+    stream.set_read_timeout(Some(LOOK_EVERY))?;
+    stream.set_write_timeout(Some(LOOK_EVERY))?;
     Ok(stream)
 }
 
+/// A connection whose waits end at a time, and with the wish to go on.
+struct PatientStream<'p> {
+    stream: TcpStream,
+    until: Instant,
+    goes_on: &'p dyn Fn() -> bool,
+}
+
+impl PatientStream<'_> {
+    fn wait(
+        &mut self,
+        mut step: impl FnMut(&mut TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
+            if !(self.goes_on)() {
+                return Err(io::Error::other("this process was told to stop"));
+            }
+            if clock::monotonic() >= self.until {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match step(&mut self.stream) {
+                Err(error) if is_late(&error) => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+impl Read for PatientStream<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.wait(|stream| stream.read(buf))
+    }
+}
+
+impl Write for PatientStream<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.wait(|stream| stream.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}
+
 /// The beginning of the answer.
-fn exchange(stream: &mut (impl Read + Write), end: Instant) -> io::Result<Vec<u8>> {
+fn exchange(stream: &mut (impl Read + Write)) -> io::Result<Vec<u8>> {
     stream.write_all(QUESTION)?;
     stream.flush()?;
     let mut all = Vec::new();
     let mut piece = [0; 64];
     while all.len() < ANSWER.len() {
-        if clock::monotonic() > end {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
         match stream.read(&mut piece)? {
             0 => break,
             count => all.extend_from_slice(piece.get(..count).unwrap_or_default()),
@@ -171,8 +220,27 @@ mod tests {
         SelfTest { address, server_name: None, proxy_protocol: false }
     }
 
+    fn patience(goes_on: &dyn Fn() -> bool) -> Patience<'_> {
+        Patience { until: clock::monotonic() + ANSWER_PATIENCE * 4, goes_on }
+    }
+
+    /// Nobody accepts, so nobody answers.
+    #[test]
+    fn a_stop_and_the_end_of_the_patience_end_it() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        let test = SelfTest { address, server_name: None, proxy_protocol: false };
+        let started = clock::monotonic();
+        let stopped = run(std::slice::from_ref(&test), &patience(&|| false)).unwrap_err();
+        assert!(stopped.contains("told to stop"), "{stopped}");
+        let short = Patience { until: clock::monotonic(), goes_on: &|| true };
+        assert!(run(&[test], &short).is_err());
+        assert!(started.elapsed() < ANSWER_PATIENCE);
+    }
+
     #[test]
     fn only_an_answer_of_our_own_is_one() {
+        let run = |tests: &[SelfTest]| run(tests, &patience(&|| true));
         assert_eq!(run(&[answering(b"HTTP/1.1 400 Bad Request\r\n\r\n")]), Ok(()));
         let failed = |test: SelfTest| run(&[test]).unwrap_err();
         assert!(failed(answering(b"HTTP/1.1 200 OK\r\n\r\n")).contains("something else"));

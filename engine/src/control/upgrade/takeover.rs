@@ -12,7 +12,7 @@ use rustix::net::sockopt::{socket_peercred, socket_type};
 use socket2::SockRef;
 
 use super::channel::{Channel, Patience};
-use super::messages::{self, FromFormer, FromNew, SelfTest, VERSION};
+use super::messages::{self, FromFormer, FromNew, NotServing, SelfTest, VERSION};
 use crate::control::process::clock;
 use crate::control::process::environment;
 use crate::setup::inherited::InheritedSockets;
@@ -21,6 +21,8 @@ use crate::setup::inherited::InheritedSockets;
 const SOCKETS_PATIENCE: Duration = Duration::from_secs(30);
 /// How long it may take until it says [`FromFormer::Go`]: it has to ask every core and listener.
 const GO_PATIENCE: Duration = Duration::from_secs(600);
+/// How long it may take until it has told the service manager of this process.
+const NAME_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a message to it may take.
 const SEND_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -82,7 +84,7 @@ impl Takeover {
         match takeover.receive_all() {
             Ok(()) => Ok(Some(takeover)),
             Err(words) => {
-                takeover.fail(vec![words.clone()]);
+                takeover.fail(NotServing::untouched(vec![words.clone()]));
                 Err(words)
             }
         }
@@ -114,15 +116,18 @@ impl Takeover {
                     (self.taken, self.refused) = (taken, refused);
                     return Ok(());
                 }
-                FromFormer::Go => return Err(String::from("it says go before it is complete")),
+                FromFormer::Go | FromFormer::Named => {
+                    return Err(String::from("it goes on before it is complete"));
+                }
             }
         }
     }
 
     /// Says that this process cannot serve.
-    pub(crate) fn fail(&self, reasons: Vec<String>) {
+    pub(crate) fn fail(&self, failure: NotServing) {
+        let NotServing { reasons, may_have_accepted: accepted } = failure;
         // If the former process does not hear it, it sees the end of this one.
-        drop(self.send(&FromNew::Failed { reasons: messages::bounded(reasons) }));
+        drop(self.send(&FromNew::Failed { reasons: messages::bounded(reasons), accepted }));
     }
 
     /// Says that this process could serve, and waits until it may.
@@ -145,12 +150,18 @@ impl Takeover {
         }
     }
 
-    /// Says that all cores of this process accept connections.
+    /// Says that all cores of this process accept connections, and waits until the service manager knows of this
+    /// process.
     ///
     /// # Errors
     /// Nobody hears it.
     pub(crate) fn serving(&self, message: &FromNew) -> Result<(), String> {
-        self.send(message)
+        self.send(message)?;
+        let until = clock::monotonic() + NAME_PATIENCE;
+        let patience = Patience { until, goes_on: &|| true };
+        // A former process that ends instead, or is late, leaves this one the only one all the same.
+        drop(self.channel.receive::<FromFormer>(&patience));
+        Ok(())
     }
 
     fn send(&self, message: &FromNew) -> Result<(), String> {

@@ -42,6 +42,13 @@ impl Reserved {
             Err(bad_response(ResponseFault::FilterNoMemory))
         }
     }
+
+    /// No more than so much is needed any longer.
+    fn shrink(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        self.buffers.unreserve(less);
+        self.bytes -= less;
+    }
 }
 
 impl Drop for Reserved {
@@ -100,6 +107,9 @@ pub(super) async fn filter(
             end_with_body(run.body(), memory.out);
             delivery.body = BodyLength::None;
             progress.own_body = run.body().len();
+            // However slow its client is, it holds no more than what is sent.
+            drop(run);
+            reserved.shrink(memory.out.capacity());
             progress.delivery = Some(*delivery);
             Ok(reserved)
         }
@@ -237,4 +247,25 @@ async fn search(
         }
     }
     Ok(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_needed_any_longer_is_there_for_others() {
+        let buffers = Rc::new(BufferPool::within(SHARE * 1_000));
+        let held = || Reserved { buffers: Rc::clone(&buffers), bytes: 0 };
+        let (mut first, mut second) = (held(), held());
+        first.grow(900).unwrap();
+        assert!(second.grow(600).is_err());
+        first.shrink(400);
+        assert_eq!(buffers.rented_bytes(), 400);
+        // It never grows by this.
+        first.shrink(900);
+        second.grow(600).unwrap();
+        drop((first, second));
+        assert_eq!(buffers.rented_bytes(), 0);
+    }
 }

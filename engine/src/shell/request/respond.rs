@@ -389,7 +389,10 @@ pub(super) async fn deliver(
     if let Some(total) = context.total {
         total.include_client(context.core);
     }
-    let staged = client.write(memory.out, write_timeout).await;
+    let staged = match progress.own_body {
+        0 => client.write(memory.out, write_timeout).await,
+        _ => write_own(context, client, memory.out).await,
+    };
     progress.sent_bytes += byte_count(memory.out.len());
     staged.map_err(client_left)?;
     let result = match ready {
@@ -410,6 +413,44 @@ pub(super) async fn deliver(
     progress.body_bytes = flow.data_bytes().saturating_add(byte_count(progress.own_body));
     progress.received_bytes += flow.bytes_in();
     result.map_err(|error| error.of_response())
+}
+
+/// Sends a head and a body of ours, at a pace that a client must keep with any other body as well. What is left of them
+/// counts as what it holds.
+async fn write_own(
+    context: &ResponseContext<'_>,
+    client: &mut StreamWriter<'_>,
+    bytes: &Vec<u8>,
+) -> Result<(), StreamError> {
+    let times = context.transfer_times();
+    let (mut pace, mut staged) = (times.receiver_pace, 0);
+    client.hold_beside(bytes.capacity());
+    let written = async {
+        for piece in bytes.chunks(FIRST_SEND_BYTES) {
+            if !client.has_room() {
+                flush_in_time(client, &times, &mut pace, &mut staged).await?;
+            }
+            client.stage(piece)?;
+            staged += piece.len();
+        }
+        flush_in_time(client, &times, &mut pace, &mut staged).await
+    };
+    let written = written.await;
+    client.hold_beside(0);
+    written
+}
+
+/// Sends what is staged, if the client has not been too slow so far.
+async fn flush_in_time(
+    client: &mut StreamWriter<'_>,
+    times: &TransferTimes<'_>,
+    pace: &mut MinRate,
+    staged: &mut usize,
+) -> Result<(), StreamError> {
+    let wait = pace.next_wait(times.write).ok_or(StreamError::TimedOut)?;
+    let (flushed, took) = times.measure(*pace, client.flush(wait)).await;
+    pace.record(took, byte_count(std::mem::take(staged)));
+    flushed
 }
 
 /// Copies what came of the body with the head, as far as both fit into one send.

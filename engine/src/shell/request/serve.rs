@@ -26,9 +26,10 @@ use crate::exchange::outcome::{ExchangeEnd, Outcome, byte_count};
 use crate::exchange::refusal::Refusal;
 use crate::exchange::refusal_response::answer;
 use crate::exchange::reuse::{self, AfterExchange, Bodies, ClientEnd};
+use crate::exchange::route_trace::asked_route;
 use crate::exchange::{Admission, admit, permit};
 use crate::plan::attempts::detach_nodes;
-use crate::plan::{Facts, LimitId, NodePlan, Plan};
+use crate::plan::{Facts, LimitId, NodePlan, Plan, RouteId};
 use crate::report::{Counter, ExchangeMetrics};
 use crate::shell::client::audit;
 use crate::shell::client::connection::{Client, HeadRead};
@@ -80,6 +81,7 @@ async fn serve_head(
                     .await
             }
             Err(refusal) => {
+                outcome.log_route = refused_route(client, memory, buf, refusal);
                 let unread = if memory.request.keep_after_refusal {
                     Bodies::Complete
                 } else {
@@ -136,6 +138,9 @@ async fn run_tunnel(
     Box::pin(tunnel::run(client, memory, head, lease, &mut outcome)).await;
     memory.permits.clear();
     // The configuration may be another one by now.
+    let plan = &client.live.generation.plan;
+    let mut logged = plan.access_filter.routes().iter().copied();
+    outcome.log_route = logged.find(|id| *plan.route(*id).id == *route);
     let label = RouteLabel { route: &route, nodes: &nodes };
     let now = client.core.clock.elapsed();
     if let Some(attempt) = memory.attempt() {
@@ -180,6 +185,23 @@ fn admit_request(
         }
     }
     Ok(admission)
+}
+
+/// Which route a refused request has asked for, if the choice of log lines depends on it. What is not understood has
+/// asked for none.
+fn refused_route(
+    client: &Client,
+    memory: &ExchangeMemory,
+    buf: &[u8],
+    refusal: Refusal,
+) -> Option<RouteId> {
+    let plan = &client.live.generation.plan;
+    if plan.access_filter.routes().is_empty() || matches!(refusal, Refusal::Malformed(_)) {
+        return None;
+    }
+    client.core.clock.with_now(|now| {
+        asked_route(plan, &client.view(now, &memory.request_ids), memory.head.view(buf))
+    })
 }
 
 /// What became of a request.

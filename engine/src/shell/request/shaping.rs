@@ -15,7 +15,7 @@ use crate::exchange::response::{Delivery, PendingRequest};
 use crate::exchange::response_block::ResponseBlock;
 use crate::exchange::response_fault::ResponseFault;
 use crate::exchange::response_shape::{
-    ResponseChange, ShapedResponse, content_type, is_filterable, shaped_head,
+    ResponseChange, ShapedResponse, content_types, is_filterable, shaped_head,
 };
 use crate::identity::ClientIdentity;
 use crate::plan::attempts::AttemptRecord;
@@ -184,7 +184,7 @@ impl<'a> ResponseShape<'a> {
             if !rule.holds(facts, value) {
                 continue;
             }
-            if rule.filters.as_ref().is_some_and(|all| all.are_for(content_type(response))) {
+            if rule.filters.as_ref().is_some_and(|all| all.are_for(content_types(response))) {
                 filters.push(number);
             }
             change_fields(rule, facts, value, block);

@@ -160,6 +160,7 @@ impl LiveGeneration {
 
     /// Takes over from the generation before what outlives it.
     pub(crate) fn go_on(&self, before: &Self) {
+        self.limits.go_on(&before.limits);
         let known = before.generation.plan.upstreams();
         let own = self.places();
         for (upstream, queue) in known.iter().zip(&*before.queues.borrow()) {

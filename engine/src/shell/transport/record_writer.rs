@@ -18,13 +18,15 @@ pub(crate) struct RecordWriter {
     timer: Timer,
     /// Sealed records that wait to be sent.
     pub(crate) output: Option<Buffer>,
+    /// Bytes of memory that wait to be staged.
+    beside: usize,
 }
 
 impl RecordWriter {
     /// The sending half of a new connection.
     #[must_use]
     pub(crate) const fn new(half: WriteHalf, descriptor: Descriptor, timer: Timer) -> Self {
-        Self { half, descriptor, timer, output: None }
+        Self { half, descriptor, timer, output: None, beside: 0 }
     }
 
     /// The handle by which others change the deadline of this half.
@@ -43,6 +45,11 @@ impl RecordWriter {
         if self.output.as_ref().is_some_and(Buffer::is_empty) {
             buffers.release(&mut self.output);
         }
+    }
+
+    /// So many bytes of memory wait until they are staged: the connection holds them while it sends.
+    pub(crate) const fn hold_beside(&mut self, bytes: usize) {
+        self.beside = bytes;
     }
 
     /// Ends the direction: the peer sees the end of the stream.
@@ -148,7 +155,7 @@ impl RecordWriter {
             let Some(output) = self.output.take() else { return Ok(()) };
             let staged = output.len();
             security.borrow_mut().sent_bytes.add(staged);
-            self.timer.set_held_bytes(output.capacity());
+            self.timer.set_held_bytes(output.capacity().saturating_add(self.beside));
             self.timer.arm(wait, self.descriptor, Shut::Both);
             let (result, mut output) = self.half.send(output).await;
             self.timer.disarm();

@@ -440,6 +440,11 @@ impl StreamWriter<'_> {
         self.writer.flush(self.security, self.buffers, wait).await
     }
 
+    /// As [`RecordWriter::hold_beside`].
+    pub(crate) const fn hold_beside(&mut self, bytes: usize) {
+        self.writer.hold_beside(bytes);
+    }
+
     /// As [`RecordWriter::fit`].
     pub(crate) fn fit(&mut self, size: BufferSize) {
         self.writer.fit(self.buffers, size);

@@ -35,9 +35,17 @@ fn filter(item: &Item<'_>) -> Option<Toml> {
     let flags = fields.with("options", |item| flags(&item));
     fields.finish();
     let (mut regex, mut replace, flags) = (regex?, replace?, flags.unwrap_or_default());
-    if !flags.contains('m') && !regex.contains("(?") {
+    let lines = LineFlag::of(&regex, flags.contains('m'));
+    if lines != LineFlag::EachLine {
         match ends_of_text(&regex).as_slice() {
             [] => {}
+            _ if lines == LineFlag::Changes => {
+                fields.item().refuse(
+                    "a `$` in an expression that sets the flag `m` for a part of itself is not converted: it means the \
+                     very end here outside of that part, and in APISIX the place in front of a last line break as well",
+                );
+                return None;
+            }
             [at] if at + 1 == regex.len() => {
                 // PCRE's `$` is also in front of a last line break. What it does not take is put back.
                 regex.truncate(*at);
@@ -117,6 +125,45 @@ fn flags(item: &Item<'_>) -> Option<String> {
     Some(flags)
 }
 
+/// Is a `$` the end of each line? That is the same in both.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum LineFlag {
+    /// Nowhere.
+    Never,
+    /// Everywhere.
+    EachLine,
+    /// In a part of the expression, or in doubt.
+    Changes,
+}
+
+impl LineFlag {
+    /// What the option `m` and the groups of flags (`(?m)`, `(?i-m:`) make of it.
+    fn of(regex: &str, option: bool) -> Self {
+        let says = flag_groups(regex).iter().filter(|flags| flags.contains('m')).count();
+        let begins = regex.strip_prefix("(?").and_then(|rest| Some(rest.split_once(')')?.0));
+        let at_start = begins.is_some_and(|flags| {
+            flags.contains('m') && flags.bytes().all(|byte| byte.is_ascii_alphabetic())
+        });
+        match (says, at_start) {
+            (0, _) if option => Self::EachLine,
+            (0, _) => Self::Never,
+            (1, true) => Self::EachLine,
+            _ => Self::Changes,
+        }
+    }
+}
+
+/// The flags of each group that has some, as `i-m`; those of names and of `(?:` are none.
+fn flag_groups(regex: &str) -> Vec<&str> {
+    let groups = regex.match_indices("(?").filter_map(|(at, open)| {
+        let rest = regex.get(at.checked_add(open.len())?..)?;
+        let end = rest.find(|mark: char| !(mark.is_ascii_alphabetic() || mark == '-'))?;
+        let (flags, behind) = rest.split_at_checked(end)?;
+        behind.starts_with([')', ':']).then_some(flags)
+    });
+    groups.filter(|flags| !flags.is_empty()).collect()
+}
+
 /// Where a `$` stands that is the end of the text.
 fn ends_of_text(regex: &str) -> Vec<usize> {
     let (mut found, mut within, mut escaped) = (Vec::new(), false, false);
@@ -151,6 +198,24 @@ mod tests {
             ("(a$|b)$", vec![2, 6]),
         ] {
             assert_eq!(ends_of_text(regex), wanted, "{regex}");
+        }
+    }
+
+    #[test]
+    fn lines_are_told_from_the_whole() {
+        for (regex, option, wanted) in [
+            ("a$", false, LineFlag::Never),
+            ("a$", true, LineFlag::EachLine),
+            ("(?:a|b)(?<n>c)(?P<m>c)$", false, LineFlag::Never),
+            ("(?i)a$", false, LineFlag::Never),
+            ("(?im)a$", false, LineFlag::EachLine),
+            ("a|(?m)a$", false, LineFlag::Changes),
+            ("(?m:a)$", false, LineFlag::Changes),
+            ("(?m)(?-m:a$)", false, LineFlag::Changes),
+            ("(?-m)a$", true, LineFlag::Changes),
+            ("(?m-i)a$", false, LineFlag::Changes),
+        ] {
+            assert_eq!(LineFlag::of(regex, option), wanted, "{regex}");
         }
     }
 

@@ -142,7 +142,7 @@ function counted(id, caption, empty) {
 }
 
 const byCount = (counts) => Object.entries(counts ?? {}).map(([word, count]) => ({ word, count })).sort((one, other) => other.count - one.count || (one.word < other.word ? -1 : 1));
-const FINDINGS = { refused: "refused: it lacks clientAuth", without_client_auth: "let in although it lacks clientAuth", issuer_stops: "its issuer stops issuing clientAuth" };
+const FINDINGS = { refused: "refused: it lacks clientAuth (by an alert: not proved that it holds the key)", without_client_auth: "let in although it lacks clientAuth", issuer_stops: "its issuer stops issuing clientAuth" };
 const nodeFits = filtering("filter-upstreams", () => show.upstreams());
 
 const show = {
@@ -271,7 +271,7 @@ function problems() {
   for (const one of expiring.slice(0, 5)) bad(`${one.subject ?? `The revocation list of ${one.issuer}`} ${one.days_left < 0 ? "has expired" : `expires within ${counting(one.days_left + 1, "day", "days")}`}.`, "certificates");
   if (expiring.length > 5) bad(`And ${many(expiring.length - 5)} more certificates or lists.`, "certificates");
   const auth = seen.clients?.client_auth ?? {};
-  if (auth.refused?.known) bad(`${counting(auth.refused.known, "client is", "clients are")} refused for a certificate without clientAuth.`, "clients");
+  if (auth.refused?.known) bad(`${counting(auth.refused.known, "client is", "clients are")} refused for a certificate without clientAuth (by reject = "handshake": not proved that it is theirs).`, "clients");
   if (auth.without_client_auth?.known) warn(`${counting(auth.without_client_auth.known, "client has", "clients have")} a certificate without clientAuth.`, "clients");
   if (auth.issuer_stops?.known) warn(`${counting(auth.issuer_stops.known, "client has", "clients have")} an issuer that stops issuing clientAuth.`, "clients");
   return found;

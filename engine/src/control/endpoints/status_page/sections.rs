@@ -66,15 +66,15 @@ impl Sections {
         if made.fresh_until.is_some_and(|until| now < until) {
             return made.texts.clone();
         }
-        let started = clock::monotonic();
         let status = &self.status;
-        let upstreams = upstream_answers::upstreams(status, None, NODES_MAX).unwrap_or_default();
-        let clients = if made.clients_until.is_some_and(|until| now < until) {
-            None
-        } else {
+        let clients = made.clients_until.is_none_or(|until| now >= until).then(|| {
             made.clients_until = Some(now + CLIENTS_EVERY);
-            Some(client_answers::clients(status, CLIENTS_MAX))
-        };
+            client_answers::clients(status, CLIENTS_MAX)
+        });
+        // Without what cores that are busy or stuck are waited for: that takes no processor, and the other sections
+        // would be old for as many times as long.
+        let started = clock::monotonic();
+        let upstreams = upstream_answers::upstreams(status, None, NODES_MAX).unwrap_or_default();
         let new = [
             Some(overview(status)),
             Some(without(upstreams, &["now", "changes"])),
@@ -186,4 +186,22 @@ fn certificates(status: &ProcessStatus) -> Value {
         }
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::CoreLink;
+
+    /// A core that is stuck is waited for when its clients are asked for, and the page is no older because of it.
+    #[test]
+    fn a_stuck_core_does_not_make_the_page_old() {
+        let link = Arc::new(CoreLink::new(0));
+        let sections = Sections::new(Arc::new(ProcessStatus::new(vec![link])));
+        let now = clock::monotonic();
+        sections.texts(now);
+        let waited = now.elapsed();
+        let fresh = sections.made.lock().unwrap().fresh_until.unwrap().duration_since(now);
+        assert!(waited >= Duration::from_secs(1) && fresh < Duration::from_secs(10), "{fresh:?}");
+    }
 }

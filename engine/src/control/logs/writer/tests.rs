@@ -123,3 +123,29 @@ fn a_pipe_that_nobody_reads_keeps_no_diagnostic() {
     // The line that was begun is neither whole nor missing from the count.
     assert_eq!((got / 100) as u64 + lost.access_failed.get(), 2_000);
 }
+
+/// Text, records and text again, before the writer looks: the lines of the first form are written all the same.
+#[test]
+fn two_changes_of_the_form_at_once_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = log(folder.path(), "access.log");
+    let mut away = log(folder.path(), "access.log");
+    away.error = LogTarget::Journald(folder.path().join("journal"));
+    let shared = Arc::new(WriterState::default());
+    let writer = LogWriter { shared: Arc::clone(&shared) };
+    let mut thread = WriterThread {
+        shared: Arc::clone(&shared),
+        outputs: LogOutputs::open(&here).unwrap(),
+        rings: Vec::new(),
+        batch: Vec::new(),
+        cannot_reopen: false,
+    };
+    writer.push(b"first\n", TEXT).unwrap();
+    writer.redirect(LogOutputs::open(&away).unwrap());
+    writer.redirect(LogOutputs::open(&here).unwrap());
+    writer.push(b"second\n", TEXT).unwrap();
+    thread.take_inbox(Duration::ZERO);
+    thread.write_diagnostics();
+    assert_eq!(read(folder.path(), "error.log"), "first\nsecond\n");
+    assert_eq!(shared.lost.error_full.get() + shared.lost.error_failed.get(), 0);
+}
