@@ -21,13 +21,13 @@ const KEY: &str = "include";
 
 /// A text of the key.
 #[derive(Debug)]
-pub(crate) struct Pattern {
+pub(crate) struct IncludePattern {
     place: Place,
     field: String,
     text: String,
 }
 
-impl Pattern {
+impl IncludePattern {
     /// What is wrong with it.
     pub(crate) fn problem(&self, message: String) -> Problem {
         const HELP: &str =
@@ -38,11 +38,11 @@ impl Pattern {
 }
 
 /// What the main file includes, in its order. A value of another type is reported by whoever reads the table.
-pub(crate) fn patterns(main: &DeTable<'_>) -> Vec<Pattern> {
+pub(crate) fn patterns(main: &DeTable<'_>) -> Vec<IncludePattern> {
     let Some(value) = main.get(KEY) else { return Vec::new() };
     let pattern = |value: &Spanned<DeValue<'_>>, field: String| {
         let text = value.get_ref().as_str()?.to_owned();
-        Some(Pattern { place: Place::of(value.span()), field, text })
+        Some(IncludePattern { place: Place::of(value.span()), field, text })
     };
     match value.get_ref() {
         DeValue::Array(list) => {
@@ -58,7 +58,7 @@ pub(crate) fn patterns(main: &DeTable<'_>) -> Vec<Pattern> {
 ///
 /// # Errors
 /// The path is none, or its directory cannot be read; in words.
-pub(crate) fn files(pattern: &Pattern, main: &Path) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn files(pattern: &IncludePattern, main: &Path) -> Result<Vec<PathBuf>, String> {
     let text = pattern.text.as_str();
     if text.trim().is_empty() || text.contains("${env:") {
         return Err(format!("`{text}` is no path of a file"));
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_main_file_without_a_directory_is_in_the_current_one() {
         let text = "Cargo.t?ml".to_owned();
-        let pattern = Pattern { place: Place::default(), field: String::new(), text };
+        let pattern = IncludePattern { place: Place::default(), field: String::new(), text };
         assert_eq!(files(&pattern, Path::new("ferrule.toml")), Ok(vec!["./Cargo.toml".into()]));
     }
 }

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 use crate::credential::FixedCredential;
 use crate::file::{RegularFile, read_file};
 use crate::foreign::{self, Format};
-use crate::include::{self, Pattern};
+use crate::include::{self, IncludePattern};
 use crate::place::Place;
 use crate::problem::{Problem, Problems};
 use crate::source::{self, FileText, Source};
@@ -18,7 +18,7 @@ use crate::{Config, Draft, check, describe, raw, syntax};
 const BYTES_MAX: u64 = 64 << 20;
 
 /// What is read for a pattern of `include`, or why nothing is.
-type Include<'a> = &'a mut dyn FnMut(&Pattern) -> Result<Vec<FileText>, String>;
+type Include<'a> = &'a mut dyn FnMut(&IncludePattern) -> Result<Vec<FileText>, String>;
 
 /// Reads a file, and those that it includes. `env` is asked for the values of `${env:NAME}`.
 ///

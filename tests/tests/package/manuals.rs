@@ -43,7 +43,7 @@ fn the_pages_are_whole_and_without_warnings() {
     );
     assert_eq!(said, "");
     // The foot of a page has its version in the one place, and a date that is none of this build in the other.
-    let last = run(scratch.path(), "mandoc -T ascii $scratch/man/ferrule.1 | col -b | tail -n 1");
+    let last = run(scratch.path(), "mandoc -T ascii $scratch/man/ferrule.1 | col -bx | tail -n 1");
     let version = concat!("ferrule ", env!("CARGO_PKG_VERSION"));
     assert!(last.starts_with(version) && last.contains(" 2026-11-30 "), "{last}");
     let one = run(scratch.path(), "$ferrule man");

@@ -364,19 +364,19 @@ mod tests {
     fn a_url_says_where_it_leads_and_by_which_name() {
         let mut config = config();
         let mut second = config.listens[1].clone();
-        second.address.set_port(9443);
+        second.address.set_port(9444);
         config.listens.push(second);
         let plan = Plan::build(&config);
         let [plain, first] = [0, 1].map(|at| config.listens[at].address.port());
         for (url, listener, name) in [
-            ("https://a.test:9443/".to_owned(), 2, Some("a.test")),
+            ("https://a.test:9444/".to_owned(), 2, Some("a.test")),
             (format!("https://a.test:{first}/"), 1, Some("a.test")),
             ("https://a.test/".to_owned(), 1, Some("a.test")),
             ("https://a.test:7/".to_owned(), 1, Some("a.test")),
             (format!("http://a.test:{plain}/"), 0, Some("a.test")),
-            ("http://a.test:9443/".to_owned(), 0, Some("a.test")),
-            ("https://127.0.0.1:9443/".to_owned(), 2, None),
-            ("https://[::1]:9443/".to_owned(), 2, None),
+            ("http://a.test:9444/".to_owned(), 0, Some("a.test")),
+            ("https://127.0.0.1:9444/".to_owned(), 2, None),
+            ("https://[::1]:9444/".to_owned(), 2, None),
             ("https://[::1]/".to_owned(), 1, None),
         ] {
             let url = UrlParts::read(&url).unwrap();

@@ -145,9 +145,9 @@ fn wait_apart(mut child: Child, ended: impl FnOnce(ExitStatus) + Send + 'static)
 }
 
 /// Tells the queue that the offer has ended, also if its thread panics.
-struct EndNotice(Arc<CommandQueue>);
+struct OfferEndNotice(Arc<CommandQueue>);
 
-impl Drop for EndNotice {
+impl Drop for OfferEndNotice {
     fn drop(&mut self) {
         self.0.end_offer();
     }
@@ -168,7 +168,7 @@ impl UpgradeOffer {
         let commands = Arc::clone(commands);
         let thread = std::thread::Builder::new().name("ferrule-upgrade".into());
         let thread = thread.spawn(move || {
-            let _notice = EndNotice(Arc::clone(&commands));
+            let _notice = OfferEndNotice(Arc::clone(&commands));
             let result = offer(&program, &sockets, patience, &|| !commands.is_stopping());
             drop(sockets);
             result
