@@ -122,6 +122,10 @@ impl RoutePlan {
 }
 
 impl ListenerPlan {
+    fn all(config: &Config, sni: &SniTable) -> Vec<Self> {
+        config.listens.iter().map(|listen| Self::build(listen, sni)).collect()
+    }
+
     fn build(listen: &Listen, sni: &SniTable) -> Self {
         let named = listen.fallback_sni.as_ref();
         Self {
@@ -179,10 +183,9 @@ impl Plan {
             config.log.access.as_ref().map(|log| access_log::compile(&log.format, &mut compiler));
         let access_filter = config.log.access.as_ref().map(|log| log.filter.clone());
         let access_filter = AccessFilter::new(&access_filter.unwrap_or_default());
-        let listeners =
-            config.listens.iter().map(|listen| ListenerPlan::build(listen, &sni)).collect();
         Self {
             http: config.http.clone(),
+            listeners: ListenerPlan::all(config, &sni),
             sni,
             table,
             identity,
@@ -195,7 +198,6 @@ impl Plan {
                 || config.http.answers.traceparent != Traceparent::Off
                 || config.http.real_ip.is_some(),
             real_ip: config.http.real_ip.as_ref().map(RealIpPlan::build),
-            listeners,
             has_ambiguous_conditions: routes.iter().any(RoutePlan::is_ambiguous),
             routes,
             upstreams,

@@ -328,6 +328,8 @@ on_both_drivers! {
         // The new process serves, the old one still has a request.
         assert_eq!(raw::plain_get(place.gateway.port("front"), "x", "/").status(), 200);
         assert!(place.gateway.process.exited().is_none(), "{}", place.log());
+        let drains = poll(PATIENCE, || place.log().contains("draining: ").then_some(()));
+        assert!(drains.is_some(), "{}", place.log());
         place.gate.store(true, Ordering::SeqCst);
         let answer = held.response("GET").expect("an answer");
         assert_eq!((answer.status(), answer.head.get("Connection")), (200, Some("close")));
