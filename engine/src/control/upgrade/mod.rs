@@ -12,9 +12,9 @@
 //! | step | former process | new process |
 //! | --- | --- | --- |
 //! | 1 | starts the program, sends the sockets (`offer`) | takes and checks them (`takeover`) |
-//! | 2 | serves | loads, starts its cores, says [`FromNew::Ready`](messages::FromNew) |
+//! | 2 | serves | loads, starts its cores, says `FromNew::Ready` |
 //! | 3 | asks its self-test listeners (`self_test`) | answers through its data path |
-//! | 4 | says [`FromFormer::Go`](messages::FromFormer) | accepts by the sockets, says `Serving` |
+//! | 4 | says `FromFormer::Go` | accepts by the sockets, says `Serving` |
 //! | 5 | tells the service manager, says `Named` | owns the sockets, speaks to the service manager |
 //! | 6 | accepts no more, drains, ends; at once if the new one fails meanwhile | writes its number, serves |
 
