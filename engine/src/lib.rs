@@ -42,12 +42,14 @@
 //! | upstream connection | `shell/request/lease.rs`, `shell/request/connect.rs`, `shell/request/race.rs` | `exchange/pool.rs`, `exchange/address_order.rs`, `tls/client.rs` |
 //! | bodies, both ways | `shell/request/duplex.rs`, `shell/request/relay.rs`, `shell/request/held_body.rs` | `wire/body.rs`, `exchange/flow.rs` |
 //! | response head | `shell/request/respond.rs` | `exchange/response.rs`, `exchange/response_head.rs` |
+//! | a body that is searched | `shell/request/filtering.rs` | `plan/body_filter.rs`, `exchange/response_shape.rs` |
 //! | an answer of our own instead | `shell/request/serve.rs` | `exchange/refusal.rs`, `exchange/refusal_response.rs` |
 //! | tunnel after a 101 | `shell/request/tunnel.rs` | `exchange/upgrade.rs` |
 //! | log line and counters | `shell/request/serve.rs` | `exchange/outcome.rs`, `report/reporter.rs` |
 //!
 //! A reload takes another path: `control/reload/loader.rs` reads the file, `setup/generation.rs` builds a
-//! generation from it, and `shell/worker.rs` adopts it on each core.
+//! generation from it, and `shell/worker.rs` adopts it on each core. A new binary takes over by
+//! `control/upgrade/mod.rs` and `setup/inherited.rs`.
 
 pub mod exchange;
 pub mod health;

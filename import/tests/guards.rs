@@ -9,16 +9,7 @@ use ferrule_import::ingress::{self, ManifestFile};
 use ferrule_import::{Import, Kind, Outcome};
 
 /// A certificate that nothing verifies, and what looks like its key.
-const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
-MIIBeTCCAR+gAwIBAgIUQecEpNpJ6+aq9y8Wkl8CPbLIOEcwCgYIKoZIzj0EAwIw\n\
-ETEPMA0GA1UEAwwGYS50ZXN0MCAXDTI2MTEzMDAyMzkwNVoYDzIxMjYxMTA2MDIz\n\
-OTA1WjARMQ8wDQYDVQQDDAZhLnRlc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC\n\
-AARep8SlgyLOVWlYrGBLDBb85mtOLPSFT9UMDHu2XR4pmBuMz/y8Yaabgmfi4TpK\n\
-6rQTNpN8Zmx6JZqKrrybN5Smo1MwUTAdBgNVHQ4EFgQUynmRizrmP+IsuKtX1NhN\n\
-3xQT0cwwHwYDVR0jBBgwFoAUynmRizrmP+IsuKtX1NhN3xQT0cwwDwYDVR0TAQH/\n\
-BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiBPYCST4R6U8f4YGuCG20AD8H/z3e+h\n\
-/dXMSTfERQTU/wIhANjHVUq28rKCRp9UPJxvmYDIHRGXe0/g9a/CYKQyNhGl\n\
------END CERTIFICATE-----\n";
+const CERTIFICATE: &str = include_str!("unverified.crt");
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
 
 const PLAIN: &str = "bind 127.0.0.1:80";

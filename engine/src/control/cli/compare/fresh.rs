@@ -111,6 +111,10 @@ fn move_listeners(table: &mut toml::Table) -> Result<Vec<NewListener>, String> {
     // Neither is compared, and both may be in use.
     table.remove("metrics");
     table.remove("admin");
+    // It says which process serves, and that is not this one.
+    if let Some(Toml::Table(runtime)) = table.get_mut("runtime") {
+        runtime.remove("pid_file");
+    }
     let mut urls = Vec::new();
     let mut moved = Vec::new();
     let mut held = Vec::new();
@@ -201,7 +205,7 @@ mod tests {
 
     #[test]
     fn listeners_move_with_their_conditions() {
-        let text = "[metrics]\n[[listen]]\naddress = '0.0.0.0:443'\ntls = true\n[[listen]]\naddress = '[::]:80'\n\
+        let text = "[runtime]\npid_file = '/run/f.pid'\n[metrics]\n[[listen]]\naddress = '0.0.0.0:443'\ntls = true\n[[listen]]\naddress = '[::]:80'\n\
                     [[routes]]\nuri = '/*'\nvars = [['OR', ['server_port', '==', '443'], ['server_port', 'in', ['80']]]]\n";
         let mut table: toml::Table = toml::from_str(text).unwrap();
         let urls = move_listeners(&mut table).unwrap();
@@ -210,6 +214,7 @@ mod tests {
         assert_eq!((tls.configured_port, plain.configured_port), (Some(443), Some(80)));
         let text = table.to_string();
         assert!(!text.contains("\"443\"") && !text.contains("[metrics]"), "{text}");
+        assert!(!text.contains("pid_file"), "{text}");
         assert!(text.contains(&format!("\"server_port\", \"==\", \"{}\"", tls.url.port)), "{text}");
         assert!(text.contains(&format!("\"in\", [\"{}\"]", plain.url.port)), "{text}");
     }

@@ -1,46 +1,9 @@
 //! What public files of nginx's use beyond the plain kind: locations within locations, named ones, `set`, `satisfy`,
 //! maps that take a name out of a subject, parts of a configuration.
 
-use std::path::{Path, PathBuf};
-
-use ferrule_import::nginx::{Files, NginxOptions, convert};
 use ferrule_import::{Import, Kind, Outcome};
 
-/// No file but the one that is converted.
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, _: &Path) -> Result<Vec<u8>, String> {
-        Err(String::from("it is not there"))
-    }
-
-    fn names(&self, _: &Path) -> Vec<String> {
-        Vec::new()
-    }
-}
-
-fn import_with(text: &str, skips_files: bool) -> Import {
-    let options = NginxOptions {
-        source: String::from("nginx.conf"),
-        path: PathBuf::from("/etc/nginx/nginx.conf"),
-        prefix: None,
-        skips_files,
-    };
-    convert(text.as_bytes(), &options, &NoFiles)
-}
-
-/// These lines in a server with TLS, and `around` in front of it.
-fn server(around: &str, lines: &str) -> String {
-    format!(
-        "events {{}} http {{ ssl_certificate a.crt; ssl_certificate_key a.key; ssl_client_certificate ca.crt; {around}\n\
-         server {{ listen 443 ssl; server_name a.test; {lines} }} }}"
-    )
-}
-
-fn said(import: &Import, kind: Kind) -> String {
-    let of = import.report.findings.iter().filter(|finding| finding.kind == kind);
-    of.map(|finding| format!("{}: {}: {}\n", finding.spot, finding.path, finding.message)).collect()
-}
+use crate::kit::{PASS, import_with, said, server};
 
 /// What it becomes.
 fn file(import: &Import) -> toml::Table {
@@ -64,8 +27,6 @@ fn route<'t>(file: &'t toml::Table, uri: &str) -> &'t toml::Table {
     assert_eq!(found.len(), 1, "{uri}: {file}");
     found[0]
 }
-
-const PASS: &str = "proxy_pass http://10.0.0.1:80;";
 
 #[test]
 fn locations_within_locations_are_taken_as_nginx_takes_them() {

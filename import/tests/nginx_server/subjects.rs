@@ -1,54 +1,8 @@
 //! Maps that take a name out of a subject: who lets others in here than there is refused.
 
-use std::path::{Path, PathBuf};
+use ferrule_import::{Import, Kind};
 
-use ferrule_import::nginx::{Files, NginxOptions, convert};
-use ferrule_import::{Import, Kind, Outcome};
-
-/// No file but the one that is converted.
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn read(&self, _: &Path) -> Result<Vec<u8>, String> {
-        Err(String::from("it is not there"))
-    }
-
-    fn names(&self, _: &Path) -> Vec<String> {
-        Vec::new()
-    }
-}
-
-/// These lines in a server with TLS, and `around` in front of it; what serves files is left out.
-fn import(around: &str, lines: &str) -> Import {
-    let text = format!(
-        "events {{}} http {{ ssl_certificate a.crt; ssl_certificate_key a.key; ssl_client_certificate ca.crt; {around}\n\
-         server {{ listen 443 ssl; server_name a.test; {lines} }} }}"
-    );
-    let options = NginxOptions {
-        source: String::from("nginx.conf"),
-        path: PathBuf::from("/etc/nginx/nginx.conf"),
-        prefix: None,
-        skips_files: true,
-    };
-    convert(text.as_bytes(), &options, &NoFiles)
-}
-
-fn said(import: &Import, kind: Kind) -> String {
-    let of = import.report.findings.iter().filter(|finding| finding.kind == kind);
-    of.map(|finding| format!("{}: {}: {}\n", finding.spot, finding.path, finding.message)).collect()
-}
-
-/// The routes of what it becomes, in their order.
-fn routes(import: &Import) -> Vec<toml::Table> {
-    assert_ne!(import.report.outcome(), Outcome::Refused, "{}", import.report.text());
-    let file = import.configuration.parse::<toml::Table>();
-    assert!(file.is_ok(), "{}", import.configuration);
-    let list = file.ok().and_then(|mut file| file.remove("routes"));
-    let list = list.as_ref().and_then(toml::Value::as_array).cloned().unwrap_or_default();
-    list.into_iter().filter_map(|route| route.as_table().cloned()).collect()
-}
-
-const PASS: &str = "proxy_pass http://10.0.0.1:80;";
+use crate::kit::{PASS, import, routes, said};
 
 /// A map that makes `$v` of the subject with this line, and a header with it.
 fn field(line: &str) -> Import {

@@ -1,0 +1,7 @@
+//! Servers of nginx's: what of them means the same here, and what is refused because it would not.
+
+mod constructs;
+mod kit;
+mod locations;
+mod rewritten;
+mod subjects;
