@@ -10,6 +10,7 @@
 pub mod dns;
 pub mod exposition;
 pub mod guides;
+mod kernel_socket;
 pub mod promql;
 pub mod raw;
 pub mod zoo;
@@ -27,6 +28,7 @@ pub use ferrule_tools::storm::{Storm, cpu_time};
 pub use ferrule_tools::stream;
 pub use ferrule_tools::tls;
 pub use ferrule_tools::upstream::{Client, Script, Upstream, echo};
+pub use kernel_socket::KernelSocket;
 pub use raw::{Dial, Raw};
 
 /// A directory that goes with the value.

@@ -4,13 +4,14 @@
 //! The kernel tells when a buffer is full and when the gateway has read what was sent to it, so nothing
 //! here depends on time.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use ferrule_tests::{Authority, Driver, Gateway, PATIENCE, Setup, cpu_time, poll, scratch};
+use ferrule_tests::{
+    Authority, Driver, Gateway, KernelSocket, PATIENCE, Setup, cpu_time, poll, scratch,
+};
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 
@@ -158,28 +159,11 @@ fn body(size: usize) -> Vec<u8> {
     (0..size).map(|at| u8::try_from(at % 251).expect("small")).collect()
 }
 
-/// What the other end of this connection has in its socket: unacknowledged, and unread.
-fn queues(socket: &TcpStream) -> (u64, u64) {
-    let port = |address: std::io::Result<std::net::SocketAddr>| address.map_or(0, |a| a.port());
-    let (ours, theirs) = (port(socket.local_addr()), port(socket.peer_addr()));
-    let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
-    let row = table.lines().find(|line| {
-        let mut words = line.split_whitespace().skip(1);
-        let mut ends =
-            |port: u16| words.next().is_some_and(|word| word.ends_with(&format!(":{port:04X}")));
-        ends(theirs) && ends(ours)
-    });
-    let counts =
-        row.and_then(|row| row.split_whitespace().nth(4)).and_then(|text| text.split_once(':'));
-    let number = |text: &str| u64::from_str_radix(text, 16).expect("a number");
-    counts.map_or((0, 0), |(sent, unread)| (number(sent), number(unread)))
-}
-
 /// Waits until the other end has sent what it can, and we have not taken it.
 fn filled(socket: &TcpStream) {
     let (mut last, mut same) = (0, 0);
     let full = poll(PATIENCE, || {
-        let (now, _) = queues(socket);
+        let now = KernelSocket::other_end(socket).map_or(0, |end| end.unacknowledged);
         same = if now > 0 && now == last { same + 1 } else { 0 };
         last = now;
         let _: Option<()> = poll(Duration::from_millis(10), || None);
@@ -190,7 +174,8 @@ fn filled(socket: &TcpStream) {
 
 /// Waits until the gateway has read all that we have sent.
 fn heard(socket: &TcpStream) {
-    assert!(poll(PATIENCE, || (queues(socket).1 == 0).then_some(())).is_some(), "not heard");
+    let unread = || KernelSocket::other_end(socket).map_or(0, |end| end.unread);
+    assert!(poll(PATIENCE, || (unread() == 0).then_some(())).is_some(), "not heard");
 }
 
 /// Says something that TLS has to answer; what the answer is.
