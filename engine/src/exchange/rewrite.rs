@@ -170,7 +170,7 @@ pub fn upstream_host<'a>(
         PassHost::Rewrite(host) => host.as_bytes(),
         // HTTP/1.0 may have sent none.
         PassHost::Pass if !admission.authority.is_empty() => request.text(admission.authority),
-        PassHost::Pass | PassHost::Node => &node.host,
+        PassHost::Pass | PassHost::Node => node.host().as_bytes(),
     }
 }
 
@@ -185,7 +185,7 @@ pub fn rewritten_name<'a>(
         return name.as_bytes();
     }
     let bare = target::parse_authority(host).map_or(&[][..], |(host, _)| host);
-    if server_name::is_dns_name(bare) { bare } else { node.name.as_bytes() }
+    if server_name::is_dns_name(bare) { bare } else { node.name().as_bytes() }
 }
 
 /// The name for SNI and for the check of the upstream's certificate: `server_name`, else the Host
@@ -207,12 +207,12 @@ pub fn upstream_name<'a>(
     };
     let host = match &upstream.pass_host {
         PassHost::Pass if !host.is_empty() => host.as_bytes(),
-        PassHost::Pass | PassHost::Node => bare(&node.host),
+        PassHost::Pass | PassHost::Node => bare(node.host().as_bytes()),
         PassHost::Rewrite(host) => bare(host.as_bytes()),
     };
     // What is dialled by this name is told from other connections by it, so nothing may pass here that
     // would be dialled by another one.
-    if server_name::is_dns_name(host) { host } else { node.name.as_bytes() }
+    if server_name::is_dns_name(host) { host } else { node.name().as_bytes() }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A node of an upstream: where it is, and the names that it goes by.
 
+use std::ops::Range;
+
 use ferrule_config::model::{NodeAddress, Scheme};
 
 /// A member of an upstream.
@@ -11,12 +13,11 @@ pub struct NodePlan {
     pub weight: u32,
     /// Connections to it, of all cores together; 0 is no limit.
     pub max_connections: u32,
-    /// Its `Host` (`pass_host = "node"`): the port is left out if it is the scheme's own.
-    pub host: Box<[u8]>,
-    /// Its name alone, as SNI would have it; an address without brackets; empty for Unix sockets.
-    pub name: Box<str>,
     /// For logs: `127.0.0.1:8080`, `name:443`, `unix:/run/app`.
     pub text: Box<str>,
+    /// The other two are parts of `text`: a reload builds a hundred thousand of these (the bench `reload`).
+    name: Range<usize>,
+    host: Range<usize>,
 }
 
 impl NodePlan {
@@ -27,31 +28,43 @@ impl NodePlan {
             Scheme::Http => 80,
             Scheme::Https => 443,
         };
-        let (name, text, port) = match address {
-            NodeAddress::Ip(addr) => (addr.ip().to_string(), addr.to_string(), addr.port()),
-            NodeAddress::Name { host, port } => (host.clone(), format!("{host}:{port}"), *port),
-            NodeAddress::Srv { name } => {
-                (service_domain(name).to_owned(), name.clone(), port_default)
-            }
-            NodeAddress::Unix(path) => {
-                (String::new(), format!("unix:{}", path.display()), port_default)
-            }
+        let text = match address {
+            NodeAddress::Ip(addr) => addr.to_string(),
+            NodeAddress::Name { host, port } => format!("{host}:{port}"),
+            NodeAddress::Srv { name } => name.clone(),
+            NodeAddress::Unix(path) => format!("unix:{}", path.display()),
         };
-        let host = match address {
+        let end = text.len();
+        let port_at = text.rfind(':').unwrap_or(end);
+        let host_of = |port: u16| 0..if port == port_default { port_at } else { end };
+        let (name, host) = match address {
+            NodeAddress::Ip(addr) if addr.is_ipv6() => {
+                (1..port_at.saturating_sub(1), host_of(addr.port()))
+            }
+            NodeAddress::Ip(addr) => (0..port_at, host_of(addr.port())),
+            NodeAddress::Name { port, .. } => (0..port_at, host_of(*port)),
+            NodeAddress::Srv { name } => (end - service_domain(name).len()..end, 0..end),
+            NodeAddress::Unix(_) => (0..0, 0..0),
+        };
+        Self { address: address.clone(), weight, max_connections: 0, text: text.into(), name, host }
+    }
+
+    /// Its name alone, as SNI would have it; an address without brackets; empty for Unix sockets.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.text.get(self.name.clone()).unwrap_or_default()
+    }
+
+    /// Its `Host` (`pass_host = "node"`): the port is left out if it is the scheme's own.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        match &self.address {
             // What nginx sends for `proxy_pass http://unix:...`.
-            NodeAddress::Unix(_) => "localhost".to_owned(),
-            NodeAddress::Ip(addr) if addr.is_ipv6() && port == port_default => format!("[{name}]"),
-            NodeAddress::Srv { .. } => name.clone(),
-            NodeAddress::Ip(_) | NodeAddress::Name { .. } if port == port_default => name.clone(),
-            NodeAddress::Ip(_) | NodeAddress::Name { .. } => text.clone(),
-        };
-        Self {
-            address: address.clone(),
-            weight,
-            max_connections: 0,
-            host: host.into_bytes().into(),
-            name: name.into(),
-            text: text.into(),
+            NodeAddress::Unix(_) => "localhost",
+            NodeAddress::Srv { .. } => self.name(),
+            NodeAddress::Ip(_) | NodeAddress::Name { .. } => {
+                self.text.get(self.host.clone()).unwrap_or_default()
+            }
         }
     }
 }
@@ -68,7 +81,7 @@ mod tests {
 
     fn host(address: &str, scheme: Scheme) -> String {
         let node = NodePlan::build(&NodeAddress::Ip(address.parse().unwrap()), 1, scheme);
-        String::from_utf8(node.host.to_vec()).unwrap()
+        node.host().to_owned()
     }
 
     #[test]
@@ -81,18 +94,31 @@ mod tests {
     }
 
     #[test]
+    fn a_nodes_name_has_no_port_and_no_brackets() {
+        for port in [80, 443] {
+            let name =
+                |address: NodeAddress| NodePlan::build(&address, 1, Scheme::Http).name().to_owned();
+            let ip = |text: &str| NodeAddress::Ip(format!("{text}:{port}").parse().unwrap());
+            assert_eq!(name(ip("10.0.0.1")), "10.0.0.1");
+            assert_eq!(name(ip("[2001:db8::1]")), "2001:db8::1");
+            assert_eq!(name(ip("[::ffff:10.0.0.1]")), "::ffff:10.0.0.1");
+            assert_eq!(name(NodeAddress::Name { host: "app".to_owned(), port }), "app");
+        }
+    }
+
+    #[test]
     fn a_service_goes_by_its_domain() {
         let address = NodeAddress::Srv { name: "_https._tcp.pay.internal".to_owned() };
         let node = NodePlan::build(&address, 1, Scheme::Https);
-        assert_eq!((&*node.host, &*node.name), (&b"pay.internal"[..], "pay.internal"));
+        assert_eq!((node.host(), node.name()), ("pay.internal", "pay.internal"));
         assert_eq!(&*node.text, "_https._tcp.pay.internal");
     }
 
     #[test]
     fn a_unix_socket_is_localhost() {
         let node = NodePlan::build(&NodeAddress::Unix("/run/app".into()), 1, Scheme::Http);
-        assert_eq!(&*node.host, b"localhost");
+        assert_eq!(node.host(), "localhost");
         assert_eq!(&*node.text, "unix:/run/app");
-        assert_eq!(&*node.name, "");
+        assert_eq!(node.name(), "");
     }
 }

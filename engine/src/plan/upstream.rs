@@ -67,9 +67,10 @@ impl UpstreamPlan {
         let nodes: Vec<_> = upstream
             .nodes
             .iter()
-            .map(|node| NodePlan {
-                max_connections: node.connections_limit(),
-                ..NodePlan::build(&node.address, node.weight, upstream.scheme)
+            .map(|node| {
+                let mut plan = NodePlan::build(&node.address, node.weight, upstream.scheme);
+                plan.max_connections = node.connections_limit();
+                plan
             })
             .collect();
         Self {

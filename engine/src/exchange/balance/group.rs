@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use ferrule_config::model::BalanceMethod;
 
+use super::alias_table::{AliasTable, Drawn};
 use super::choice::NodeChoice;
-use super::choose::{draw, draw_accepted, least_accepted, least_of};
+use super::least_loaded::{least_accepted, least_of};
 use super::load::{Loads, as_f32};
+use super::member::Member;
 use super::random::Random;
 use super::turns::Turns;
 use crate::plan::NodeIndex;
@@ -23,14 +25,6 @@ pub(super) struct Group {
     way: Way,
 }
 
-/// A node that may be asked.
-#[derive(Clone, Copy, Debug)]
-struct Member {
-    node: NodeIndex,
-    /// Of it, or tenths of it while some node of the upstream begins slowly.
-    weight: u64,
-}
-
 /// How one is chosen.
 #[derive(Debug)]
 enum Way {
@@ -40,9 +34,9 @@ enum Way {
         loads: Vec<f32>,
         start: usize,
     },
-    /// `sums`: weights, added up.
+    /// The better one of two that are drawn; `timed`: by how soon it answers.
     Drawn {
-        sums: Vec<u64>,
+        table: AliasTable,
         timed: bool,
     },
     Chash(Arc<Ring>),
@@ -54,8 +48,8 @@ impl Group {
         let way = match (method, &plan.ring) {
             (BalanceMethod::Chash, Some(ring)) => Way::Chash(Arc::clone(ring)),
             (BalanceMethod::LeastConn, _) => Way::LeastConn { loads: Vec::new(), start: 0 },
-            (BalanceMethod::Ewma, _) => Way::Drawn { sums: Vec::new(), timed: true },
-            (BalanceMethod::Random, _) => Way::Drawn { sums: Vec::new(), timed: false },
+            (BalanceMethod::Ewma, _) => Way::Drawn { table: AliasTable::default(), timed: true },
+            (BalanceMethod::Random, _) => Way::Drawn { table: AliasTable::default(), timed: false },
             (BalanceMethod::RoundRobin | BalanceMethod::Chash, _) => {
                 Way::RoundRobin(Turns::default())
             }
@@ -88,12 +82,8 @@ impl Group {
                 loads.clear();
                 loads.extend(self.members.iter().map(|m| m.load(node_loads.open(m.node))));
             }
-            Way::Drawn { sums, .. } => {
-                sums.clear();
-                sums.extend(self.members.iter().scan(0, |sum, member| {
-                    *sum += member.weight;
-                    Some(*sum)
-                }));
+            Way::Drawn { table, .. } => {
+                table.arrange(&self.members);
             }
             Way::Chash(_) => {}
         }
@@ -122,22 +112,20 @@ impl Group {
                 *start = found.map_or(0, |at| at + 1);
                 found
             }
-            Way::Drawn { sums, timed } => {
-                let first =
-                    if all { draw(sums, random) } else { draw_accepted(sums, random, fresh) }?;
-                let other = draw_accepted(sums, random, |at| at != first && fresh(at));
-                let cost = |at: usize| {
-                    let member = members.get(at)?;
-                    Some(if *timed {
-                        node_loads.cost(member.node, choice.now) / weight_of(member)
+            Way::Drawn { table, timed } => {
+                let accept = |node: NodeIndex| all || !tried.contains(node);
+                let first = table.draw_accepted(random, accept)?;
+                let is_other = |node: NodeIndex| node != first.node && accept(node);
+                let other = table.draw_accepted(random, is_other);
+                let cost = |drawn: &Drawn| {
+                    if *timed {
+                        node_loads.cost(drawn.node, choice.now) / drawn.weight
                     } else {
-                        as_f32(node_loads.open(member.node)) / weight_of(member)
-                    })
+                        as_f32(node_loads.open(drawn.node)) / drawn.weight
+                    }
                 };
-                match other {
-                    Some(other) if cost(other) < cost(first) => Some(other),
-                    _ => Some(first),
-                }
+                let better = other.filter(|other| cost(other) < cost(&first));
+                return Some(better.unwrap_or(first).node);
             }
             Way::Chash(ring) => return on_ring(ring, members, choice),
         };
@@ -153,16 +141,6 @@ impl Group {
             }
         }
     }
-}
-
-impl Member {
-    fn load(&self, open: u32) -> f32 {
-        as_f32(open.saturating_add(1)) / weight_of(self)
-    }
-}
-
-fn weight_of(member: &Member) -> f32 {
-    as_f32(u32::try_from(member.weight).unwrap_or(u32::MAX))
 }
 
 /// The first node on the ring that may be asked and was not tried. Members are in the order of their nodes.

@@ -1,9 +1,4 @@
-//! How one of the members of a group is found: the smallest load, or two drawn by weight.
-
-use super::random::Random;
-
-/// Draws before the next best member is taken instead.
-const DRAWS_MAX: usize = 4;
+//! How the member of a group with the smallest load is found.
 
 /// The first member with the smallest load, from `start` on and around: equal ones take turns.
 pub(super) fn least_of(loads: &[f32], start: usize) -> Option<usize> {
@@ -37,26 +32,4 @@ pub(super) fn least_accepted(
         }
     }
     best.map(|(member, _)| member)
-}
-
-/// Draws a member by weight; `sums` are the weights added up, member by member.
-pub(super) fn draw(sums: &[u64], random: &mut Random) -> Option<usize> {
-    let at = random.below(*sums.last()?);
-    Some(sums.partition_point(|sum| *sum <= at))
-}
-
-/// Draws a member that is accepted: by weight, and after a few draws that are not the next around.
-pub(super) fn draw_accepted(
-    sums: &[u64],
-    random: &mut Random,
-    accept: impl Fn(usize) -> bool,
-) -> Option<usize> {
-    let mut last = 0;
-    for _ in 0..DRAWS_MAX {
-        last = draw(sums, random)?;
-        if accept(last) {
-            return Some(last);
-        }
-    }
-    (last..sums.len()).chain(0..last).find(|member| accept(*member))
 }

@@ -4,10 +4,12 @@
 //! tried. Out: the node that it is sent to. This is the state of one core and one upstream; what other cores
 //! have open or have measured, it does not know.
 
+mod alias_table;
 mod choice;
-mod choose;
 mod group;
+mod least_loaded;
 mod load;
+mod member;
 mod random;
 mod turns;
 

@@ -20,6 +20,7 @@ impl Random {
     }
 
     /// One below `bound`; 0 if that is 0.
+    #[cfg(test)]
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.draw()) * u128::from(bound);
         u64::try_from(wide >> 64).unwrap_or_default()

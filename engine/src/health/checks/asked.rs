@@ -12,13 +12,13 @@ use crate::wire::target::parse_authority;
 pub fn check_host(upstream: &UpstreamPlan, node: &NodePlan, checks: &ActiveChecks) -> Vec<u8> {
     match (&checks.host, &upstream.pass_host, checks.port) {
         (Some(host), _, _) | (None, PassHost::Rewrite(host), _) => host.as_bytes().to_vec(),
-        (None, PassHost::Pass | PassHost::Node, Some(port)) if node.name.contains(':') => {
-            format!("[{}]:{port}", node.name).into_bytes()
+        (None, PassHost::Pass | PassHost::Node, Some(port)) if node.name().contains(':') => {
+            format!("[{}]:{port}", node.name()).into_bytes()
         }
         (None, PassHost::Pass | PassHost::Node, Some(port)) => {
-            format!("{}:{port}", node.name).into_bytes()
+            format!("{}:{port}", node.name()).into_bytes()
         }
-        (None, PassHost::Pass | PassHost::Node, None) => node.host.to_vec(),
+        (None, PassHost::Pass | PassHost::Node, None) => node.host().as_bytes().to_vec(),
     }
 }
 
