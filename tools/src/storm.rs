@@ -203,7 +203,8 @@ impl Storm {
             }
             reloads.latency.record(signalled.elapsed());
             for _ in 0..PROBES {
-                let seen = probe(address, &config).unwrap_or_else(|error| error.to_string());
+                let seen = served_serial(address, &config, NAME);
+                let seen = seen.unwrap_or_else(|error| error.to_string());
                 if seen != text(number) {
                     reloads.stale.push(format!("{seen} instead of {}", text(number)));
                 }
@@ -219,11 +220,18 @@ fn text(serial: u64) -> String {
     format!("{serial:04X}")
 }
 
-/// The serial of the certificate that a new connection sees.
-fn probe(address: SocketAddr, config: &Arc<ClientConfig>) -> std::io::Result<String> {
+/// The serial of the certificate that a new connection to this name sees, as [`serial`] writes it.
+///
+/// # Errors
+/// If the connection fails, or its handshake.
+pub fn served_serial(
+    address: SocketAddr,
+    config: &Arc<ClientConfig>,
+    name: &'static str,
+) -> std::io::Result<String> {
     let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
     socket.set_read_timeout(Some(PATIENCE))?;
-    let name = NAME.try_into().expect("a server name");
+    let name = name.try_into().expect("a server name");
     let session = ClientConnection::new(Arc::clone(config), name);
     let mut session = session.map_err(std::io::Error::other)?;
     while session.is_handshaking() {

@@ -9,10 +9,14 @@ pub enum Phase {
     /// Accept and serve.
     #[default]
     Running = 0,
-    /// Accept until control has closed the listeners; finish what is there, `Connection: close` on every response.
-    Draining = 1,
+    /// Another process has taken over: as `Draining`, but idle connections wait for a request as they did before. That
+    /// one is answered, and the connection is closed then. Closing it earlier would lose a request that is on its way.
+    Relieved = 1,
+    /// Accept until control has closed the listeners; finish what is there, `Connection: close` on every response. Idle
+    /// connections are closed soon.
+    Draining = 2,
     /// Close everything now.
-    Stopping = 2,
+    Stopping = 3,
 }
 
 /// A [`Phase`] that only moves forward.
@@ -25,7 +29,8 @@ impl PhaseCell {
     pub fn get(&self) -> Phase {
         match self.0.load(Ordering::Acquire) {
             0 => Phase::Running,
-            1 => Phase::Draining,
+            1 => Phase::Relieved,
+            2 => Phase::Draining,
             _ => Phase::Stopping,
         }
     }

@@ -44,9 +44,14 @@ impl ListenerState {
         *accepts_by = accepts_by.followed_by(live, listener);
     }
 
-    /// It is to end.
+    /// It is to end: the process stops, or another one accepts by the socket.
     pub(crate) fn end(&self) {
         self.ending.set(true);
+    }
+
+    /// It is to end, and the configuration does not have it any more.
+    pub(crate) fn remove(&self) {
+        self.end();
         self.accepts_by.borrow().connections.remove_listener();
     }
 }

@@ -199,8 +199,9 @@ impl Worker {
     fn has_ended(&mut self) -> bool {
         match self.core.link.phase.get() {
             Phase::Running => false,
-            Phase::Draining => {
-                if !self.core.draining.replace(true) {
+            phase @ (Phase::Relieved | Phase::Draining) => {
+                self.core.draining.set(true);
+                if phase == Phase::Draining && !self.core.closes_idle.replace(true) {
                     self.core.deadlines.hasten_idle(DRAIN_GRACE);
                 }
                 // Control closes the sockets when nothing is left to be accepted.
@@ -275,7 +276,7 @@ impl Worker {
             link.acknowledge(handover.generation.number);
             return;
         }
-        if self.listen(&handover.listeners, is_new) {
+        if self.listen(&handover, is_new) {
             link.acknowledge(handover.generation.number);
             link.acknowledge_handover(&self.cursor);
         } else {
@@ -294,12 +295,16 @@ impl Worker {
     }
 
     /// Starts what is new, leaves alone what stays. What is gone has been closed by control. Does all of it accept?
-    fn listen(&mut self, listeners: &[OpenListener], says_why_not: bool) -> bool {
+    fn listen(&mut self, handover: &Handover, says_why_not: bool) -> bool {
+        let listeners = &handover.listeners;
         self.running.retain(|place, running| {
             let stays = listeners.iter().find(|open| SocketPlace::of(open) == *place);
             if let Some(open) = stays {
                 running.state.follow(self.core.live(), open.listener);
             } else {
+                if !handover.released.contains(&place.address) {
+                    running.state.remove();
+                }
                 running.end();
             }
             stays.is_some()

@@ -118,6 +118,7 @@ impl Gateway {
         }
         self.accepting.end();
         self.canceller.set(self.canceller.take().map(Canceller::cancel));
+        self.core.closes_idle.set(true);
         self.core.deadlines.hasten_idle(DRAIN_GRACE);
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use ferrule_tests::{
     Authority, Dial, Driver, Gateway, Leaf, PATIENCE, Raw, Script, Setup, Upstream,
@@ -310,6 +311,29 @@ on_both_drivers! {
         assert!(place.metrics().contains("ferrule_upgrades_total{result=\"taken\"} 10"));
         assert_eq!(place.status()["upgrades"]["taken"], 10);
         assert!(place.gateway.wait(PATIENCE).success(), "{log}");
+    }
+
+    /// Whoever asks on a kept connection after a while is answered, and told to come back on another one. Only the end
+    /// of the drain closes those that are silent, and in good order.
+    fn idle_connections_are_served_once_more(driver) {
+        let mut place = Upgradable::start_with(driver, "shutdown_timeout = \"6s\"");
+        let (front, secure) = (place.gateway.port("front"), place.gateway.port("secure"));
+        let mut lines = [raw::plain(front), place.dial().connect(secure).expect("a handshake"), raw::plain(front)];
+        for line in &mut lines {
+            assert_eq!(raw::get(line, "a.test", "/").status(), 200);
+        }
+        place.upgrade();
+        let [plain, tls, silent] = &mut lines;
+        // Longer than a stop would leave them.
+        let gone = poll(Duration::from_millis(2_500), || place.gateway.process.exited());
+        assert!(gone.is_none(), "{}", place.log());
+        for line in [plain, tls] {
+            let answer = raw::get(line, "a.test", "/");
+            assert_eq!((answer.status(), answer.head.get("Connection")), (200, Some("close")));
+        }
+        assert_eq!(silent.rest().expect("no reset"), b"");
+        assert!(place.gateway.wait(PATIENCE).success(), "{}", place.log());
+        assert!(!place.log().contains("took too long"), "{}", place.log());
     }
 
     /// The first process finishes what it has, ends by itself, and leaves what is not its own any more.

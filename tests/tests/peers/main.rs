@@ -1,5 +1,6 @@
 //! The gateway between other people's clients, servers and proxies.
 
+mod changes;
 mod ciphers;
 mod clients;
 mod decoders;

@@ -25,6 +25,8 @@ use crate::setup::{CoreLink, Phase};
 const TICK: Duration = Duration::from_millis(500);
 /// How often they are checked during a drain.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
+/// Before the end of a drain idle connections are closed in good order; longer than `DRAIN_GRACE` of the cores.
+const IDLE_CLOSE: Duration = Duration::from_secs(2);
 /// How long the cores may take to close everything.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -154,12 +156,16 @@ impl Supervisor<'_> {
         let cores = self.cores;
         let started = clock::monotonic();
         // The phase first: a core that gets another generation from now on leaves its listeners alone.
-        advance(cores, Phase::Draining);
+        let relieved = self.commands.has_handed_over();
+        advance(cores, if relieved { Phase::Relieved } else { Phase::Draining });
         let mut closing = self.listeners.close_all(started);
         let open: u64 = cores.links().iter().map(|link| link.connections()).sum();
         tracing::info!("draining: {open} connections, {} s at most", patience.as_secs());
         while !cores.all_ended() {
             closing.advance(clock::monotonic());
+            if started.elapsed() >= patience.saturating_sub(IDLE_CLOSE) {
+                advance(cores, Phase::Draining);
+            }
             if started.elapsed() >= patience {
                 tracing::warn!("the drain took too long; closing what is left");
                 closing.close_now();

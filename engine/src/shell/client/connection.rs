@@ -360,7 +360,7 @@ impl Client {
         let http = &self.live.generation.plan.http;
         let (limits, whole) = (self.live.generation.plan.head_limits(), http.client_header_timeout);
         let mut quiet = if self.facts.requests == 0 { whole } else { http.keepalive_timeout };
-        if self.core.draining.get() || self.membership.connections().is_listener_removed() {
+        if self.core.closes_idle.get() || self.membership.connections().is_listener_removed() {
             quiet = quiet.min(DRAIN_GRACE);
         }
         let serves_half_closed = http.client_half_close == HalfClose::Serve;

@@ -49,6 +49,8 @@ pub(crate) struct Core {
     pub(crate) tls_fast_path: bool,
     /// The core accepts no more connections and finishes those it has.
     pub(crate) draining: Cell<bool>,
+    /// Idle connections are closed after [`DRAIN_GRACE`].
+    pub(crate) closes_idle: Cell<bool>,
     /// Tunnels open now.
     pub(crate) open_tunnels: Cell<u32>,
     /// The time for draining is over: tunnels end at once.
@@ -86,6 +88,7 @@ impl Core {
             open_connections: Cell::new(0),
             tls_fast_path,
             draining: Cell::new(false),
+            closes_idle: Cell::new(false),
             open_tunnels: Cell::new(0),
             stopping: Cell::new(false),
             serial: Cell::new(0),
