@@ -69,8 +69,8 @@ impl Source {
     /// Of the main file and those that it includes.
     pub(crate) fn of(texts: &[&FileText]) -> Self {
         let masked = joined(texts).into_owned();
-        let line_ends = masked.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let line_starts = [0].into_iter().chain(line_ends.map(|(at, _)| at + 1)).collect();
+        let line_ends = masked.match_indices('\n').map(|(at, _)| at);
+        let line_starts = [0].into_iter().chain(line_ends.map(|at| at + 1)).collect();
         let (mut files, mut start) = (Vec::with_capacity(texts.len()), 0);
         for file in texts {
             files.push(SourceFile { path: file.path.clone(), start, private_key: None });

@@ -1,6 +1,6 @@
 //! `[[upstreams]]`, and the inline ones of services and routes.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::check::context::Check;
@@ -71,7 +71,7 @@ impl Check<'_> {
 
     fn nodes(&mut self, raw: &Raw, scheme: Scheme) -> Vec<Node> {
         let mut nodes = Vec::new();
-        let mut taken = HashSet::new();
+        let mut taken = BTreeSet::new();
         let (max_connections, max_requests) = (raw.int("max_connections"), raw.int("max_requests"));
         for written in raw.nodes("nodes") {
             match node_address(written, scheme) {
@@ -315,7 +315,7 @@ fn node_address(node: &RawNode, scheme: Scheme) -> Result<NodeAddress, Wrong> {
                 .help("write \"unix:\" and an absolute path, without a port"))
         };
     }
-    if written.contains("://") {
+    if written.split_once(':').is_some_and(|(_, rest)| rest.starts_with("//")) {
         return Err(Wrong::new(format!("`{written}` is a URL, and a host is wanted"))
             .help("write \"host:port\"; `scheme` says whether it is TLS"));
     }

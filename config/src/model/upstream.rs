@@ -131,7 +131,7 @@ impl Node {
 }
 
 /// Where a node is.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum NodeAddress {
     /// An address.
     Ip(SocketAddr),

@@ -1,5 +1,6 @@
 //! A node of an upstream: where it is, and the names that it goes by.
 
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use ferrule_config::model::{NodeAddress, Scheme};
@@ -29,7 +30,7 @@ impl NodePlan {
             Scheme::Https => 443,
         };
         let text = match address {
-            NodeAddress::Ip(addr) => addr.to_string(),
+            NodeAddress::Ip(addr) => socket_text(*addr),
             NodeAddress::Name { host, port } => format!("{host}:{port}"),
             NodeAddress::Srv { name } => name.clone(),
             NodeAddress::Unix(path) => format!("unix:{}", path.display()),
@@ -69,6 +70,22 @@ impl NodePlan {
     }
 }
 
+/// As `SocketAddr` displays itself. That takes 1,800 instructions, a third of what a reload needs for a node beside
+/// the file (the bench `reload`).
+fn socket_text(address: SocketAddr) -> String {
+    let SocketAddr::V4(address) = address else { return address.to_string() };
+    let (mut text, mut digits) = (String::with_capacity(21), itoa::Buffer::new());
+    for (number, octet) in address.ip().octets().into_iter().enumerate() {
+        if number > 0 {
+            text.push('.');
+        }
+        text.push_str(digits.format(octet));
+    }
+    text.push(':');
+    text.push_str(digits.format(address.port()));
+    text
+}
+
 /// The domain that a service belongs to. It is what a client knows, and so what a certificate has to say (RFC
 /// 6125, section 1.7.2): the names that the SRV records lead to come from DNS, which proves nothing.
 fn service_domain(name: &str) -> &str {
@@ -103,6 +120,14 @@ mod tests {
             assert_eq!(name(ip("[2001:db8::1]")), "2001:db8::1");
             assert_eq!(name(ip("[::ffff:10.0.0.1]")), "::ffff:10.0.0.1");
             assert_eq!(name(NodeAddress::Name { host: "app".to_owned(), port }), "app");
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_as_it_displays_itself() {
+        for address in ["0.0.0.0:1", "10.20.30.40:80", "255.255.255.255:65535", "[2001:db8::1]:443"]
+        {
+            assert_eq!(socket_text(address.parse().unwrap()), address);
         }
     }
 
