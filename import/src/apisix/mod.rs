@@ -141,6 +141,9 @@ fn write_all(objects: &Objects<'_>, process: &Process, work: &Work, draft: &mut 
     for object in &objects.consumers {
         plugins::consumers::check(object, objects, work);
     }
+    if let Some(metadata) = &objects.cors_metadata {
+        plugins::cors::check(metadata, work);
+    }
     for object in &objects.plugin_configs {
         plugins::check(object, objects, work);
     }

@@ -48,6 +48,8 @@ pub(super) struct Objects<'a> {
     pub(super) plugin_configs: Vec<Object<'a>>,
     pub(super) global_rules: Vec<Object<'a>>,
     pub(super) consumers: Vec<Object<'a>>,
+    /// The `plugin_metadata` of `cors`: names for origins.
+    pub(super) cors_metadata: Option<Object<'a>>,
     /// Upstreams that were left out as they pass nothing on.
     pub(super) dead_upstreams: BTreeMap<String, DeadEnd>,
     /// Of each service, the groups of plugins that some route of it has itself.
@@ -62,7 +64,7 @@ const FOREIGN: [(&str, &str); 7] = [
     ("stream_routes", "only HTTP is proxied"),
     (
         "plugin_metadata",
-        "settings of a plugin for all its uses are not converted: write them where it is used",
+        "settings of a plugin for all its uses are not converted, but for the origins of `cors`: write them where it is used",
     ),
     ("graphql_cost_decorations", "GraphQL is not read"),
     ("kms", "there is no key manager here"),
@@ -212,6 +214,13 @@ impl<'a> Objects<'a> {
     fn add(&mut self, kind: &str, id: Option<&str>, path: String, node: &'a Node, work: &Work) {
         let refuse =
             |spot: Spot, message: String| work.log.add(Kind::Refused, spot, &path, message);
+        let own = node.get("id").map(id_of);
+        let is_cors =
+            id == Some("cors") || own.as_ref().and_then(|id| id.as_deref()) == Some("cors");
+        if kind == "plugin_metadata" && is_cors && self.cors_metadata.is_none() {
+            self.cors_metadata = Some(Object { path, id: None, node });
+            return;
+        }
         let list = match kind {
             "ssls" => &mut self.ssls,
             "upstreams" => &mut self.upstreams,
@@ -226,7 +235,6 @@ impl<'a> Objects<'a> {
                 return refuse(node.spot, message.to_owned());
             }
         };
-        let own = node.get("id").map(id_of);
         if own == Some(None) {
             let message =
                 "an id is a number above 0, or up to 64 letters, digits, `-`, `_` and `.`";

@@ -1,7 +1,7 @@
 //! Text with `$variables`, from APISIX's spelling into Ferrule's.
 //!
-//! APISIX takes `$name` and `${name}`; every other dollar sign stands for itself, and a variable that does not exist is
-//! empty. Here such a variable is refused by the file's reader, with the name that may have been meant.
+//! APISIX takes `$name` and `${name}`; every other dollar sign stands for itself, one behind a backslash as well (with
+//! the backslash), and a variable that does not exist is empty. Here such a variable is refused by the file's reader, with the name that may have been meant.
 
 use crate::fields::Item;
 
@@ -26,6 +26,11 @@ pub(super) fn template(text: &str, captures: Captures) -> String {
     let mut rest = text;
     while let Some((front, behind)) = rest.split_once('$') {
         out.push_str(front);
+        if front.ends_with('\\') {
+            out.push_str("$$");
+            rest = behind;
+            continue;
+        }
         if let Some(found) = RENAMED.iter().find(|(name, _)| behind.starts_with(name)) {
             out.push_str("${");
             out.push_str(found.1);
@@ -49,7 +54,16 @@ pub(super) fn template(text: &str, captures: Captures) -> String {
                 behind.split_at(end.unwrap_or(behind.len()))
             }
         };
-        if is_number(name) && captures != Captures::None {
+        let digit = name.get(..1).filter(|digit| is_number(digit));
+        if let Some(digit) = digit.filter(|_| captures != Captures::None && !is_number(name)) {
+            // A group ends with its digit, whatever follows.
+            let family = if captures == Captures::Rewrite { "rewrite_" } else { "" };
+            let others = name.get(1..).unwrap_or_default();
+            for part in ["${", family, digit, "}", others] {
+                out.push_str(part);
+            }
+            rest = after;
+        } else if is_number(name) && captures != Captures::None {
             // Only one digit counts as one there.
             let (digit, others) = name.split_at(1);
             let [front, back] = match captures {
@@ -116,6 +130,8 @@ mod tests {
             ("/$1/$2", "/$$1/$$2", "/$1/$2"),
             ("${", "$${", "$${"),
             ("$`1", "$$`1", "$$`1"),
+            (r"\$uri/$uri", r"\$$uri/${uri}", r"\$$uri/${uri}"),
+            (r"\${uri}", r"\$${uri}", r"\$${uri}"),
             ("$balancer_ip:$balancer_port.", "${upstream_addr}.", "${upstream_addr}."),
         ] {
             assert_eq!(template(text, Captures::None), wanted, "{text}");
@@ -124,6 +140,7 @@ mod tests {
         for (text, numbered, rewrite) in [
             ("$1/${2}x", "$1/${2}x", "${rewrite_1}/${rewrite_2}x"),
             ("$12", "$12", "${rewrite_1}2"),
+            ("/$1_$2x", "/${1}_${2}x", "/${rewrite_1}_${rewrite_2}x"),
             ("$uri_$1", "${uri_}$1", "${uri_}${rewrite_1}"),
         ] {
             assert_eq!(template(text, Captures::Numbered), numbered, "{text}");

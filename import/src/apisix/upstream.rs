@@ -37,7 +37,7 @@ pub(super) fn inline(item: Item<'_>, objects: &Objects<'_>) -> Option<toml::Tabl
 fn inside(fields: &Fields<'_>, objects: &Objects<'_>) -> toml::Table {
     let mut table = toml::Table::new();
     describe(fields, &mut table);
-    balance(fields, &mut table);
+    balance(fields, objects, &mut table);
     let scheme = fields.with("scheme", |item| match item.text()? {
         scheme @ ("http" | "https") => Some(scheme.to_owned()),
         "grpc" | "grpcs" | "tcp" | "tls" | "udp" | "kafka" => {
@@ -93,17 +93,23 @@ fn inside(fields: &Fields<'_>, objects: &Objects<'_>) -> toml::Table {
     table
 }
 
-fn balance(fields: &Fields<'_>, table: &mut toml::Table) {
+fn balance(fields: &Fields<'_>, objects: &Objects<'_>, table: &mut toml::Table) {
     let words = ["roundrobin", "chash", "ewma", "least_conn"];
     let kind = fields.with("type", |item| item.word(&words)).unwrap_or("roundrobin");
     if kind != "roundrobin" {
         put(table, "type", Some(kind));
     }
     let words = ["vars", "header", "cookie", "vars_combinations"];
+    let mut by_consumer = false;
     let hash_on = fields.with("hash_on", |item| match item.text()? {
         "consumer" => {
+            by_consumer = true;
+            if objects.consumers.is_empty() {
+                // Whoever has no name there is told by his address.
+                return None;
+            }
             item.refuse(
-                "there are no consumers: say `hash_on: vars`, `key: ssl_client_fingerprint`",
+                "consumers have no names here: say `hash_on: vars`, `key: ssl_client_fingerprint`",
             );
             None
         }
@@ -123,7 +129,9 @@ fn balance(fields: &Fields<'_>, table: &mut toml::Table) {
             _ => plain(key),
         })
     });
-    if kind == "chash" {
+    if kind == "chash" && by_consumer {
+        put(table, "key", Some("remote_addr"));
+    } else if kind == "chash" {
         if !fields.has("key") {
             fields.item().invalid("`key` is missing: \"chash\" needs to know what is hashed");
         }

@@ -14,10 +14,9 @@ const COUNT: std::ops::RangeInclusive<i64> = 1..=1_000_000_000;
 
 pub(super) fn requests(fields: &Fields<'_>, target: &mut Target<'_>) {
     let mut table = toml::Table::new();
-    fields.refuse(
-        "rules",
-        "write each rule as a `limit-count` of its own, or as an entry of `limits.requests`",
-    );
+    if fields.has("rules") {
+        return refuse_rules(fields, "requests");
+    }
     let count = whole(fields, "count", "count", &mut table, COUNT);
     put(&mut table, "count", count);
     let window = whole(fields, "time_window", "window", &mut table, COUNT);
@@ -53,7 +52,9 @@ pub(super) fn rate(fields: &Fields<'_>, target: &mut Target<'_>) {
 
 pub(super) fn connections(fields: &Fields<'_>, target: &mut Target<'_>) {
     let mut table = toml::Table::new();
-    fields.refuse("rules", "write each rule as an entry of `limits.connections`");
+    if fields.has("rules") {
+        return refuse_rules(fields, "connections");
+    }
     let most = whole(fields, "conn", "connections", &mut table, 1..=1_000_000);
     put(&mut table, "connections", most);
     let burst = whole(fields, "burst", "burst", &mut table, 0..=1_000_000);
@@ -70,6 +71,31 @@ pub(super) fn connections(fields: &Fields<'_>, target: &mut Target<'_>) {
     local(fields);
     add(target, "connections", table);
 }
+
+/// Rules of a plugin. APISIX overlooks one whose key has no value, and so what stands beside them is not needed.
+fn refuse_rules(fields: &Fields<'_>, kind: &str) {
+    let message = format!(
+        "write each rule as an entry of `limits.{kind}`, with a key that always has a value"
+    );
+    fields.refuse("rules", &message);
+    fields.ignore(&RULED);
+}
+
+/// What may stand beside `rules`.
+const RULED: [&str; 12] = [
+    "allow_degradation",
+    "burst",
+    "conn",
+    "count",
+    "default_conn_delay",
+    "key",
+    "key_type",
+    "only_use_default_delay",
+    "policy",
+    "rejected_code",
+    "rejected_msg",
+    "show_limit_quota_header",
+];
 
 fn need_key(fields: &Fields<'_>) {
     if !fields.has("key") {

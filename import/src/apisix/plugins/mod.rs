@@ -3,7 +3,7 @@
 mod answer;
 mod body_filters;
 pub(super) mod consumers;
-mod cors;
+pub(super) mod cors;
 mod limits;
 mod redirect;
 mod response;

@@ -48,7 +48,9 @@ pub(super) fn redirect(fields: &Fields<'_>, target: &mut Target<'_>) {
         fields.ignore(&["ret_code", "append_query_string", "encode_uri"]);
         return;
     }
-    put(&mut table, "status", fields.with("ret_code", |item| item.integer(200..=599)));
+    let status = fields.with("ret_code", |item| item.integer(200..=599));
+    // To https it is always 301 or 308.
+    put(&mut table, "status", status.filter(|_| to_https != Some(true)));
     for key in ["append_query_string", "encode_uri"] {
         put(&mut table, key, fields.with(key, |item| item.flag()));
     }

@@ -21,7 +21,9 @@ pub(super) fn traffic_split(fields: &Fields<'_>, target: &mut Target<'_>) {
         put(target.table, "return", Some(answer.into_iter().collect::<toml::Table>()));
         return;
     }
-    let rules = fields.need("rules", |item| item.each(1, |item| rule(item, objects)));
+    // Without rules nothing is split.
+    let rules = fields.with("rules", |item| item.each(0, |item| rule(item, objects)));
+    let rules = rules.filter(|rules| !rules.is_empty());
     put(target.table, "traffic_split", rules.map(Toml::Array));
 }
 
@@ -87,7 +89,7 @@ fn either(mut lists: Vec<Toml>) -> Option<Toml> {
 fn weighted(item: Item<'_>, objects: &Objects<'_>) -> Option<toml::Table> {
     let fields = item.fields()?;
     let mut table = toml::Table::new();
-    let own = fields.with("upstream", |item| upstream::inline(item, objects));
+    let own = fields.with("upstream", |item| upstream::inline(item, objects)).map(with_host);
     match reference(&fields, "upstream_id") {
         Some(id) => {
             if !objects.has_upstream(&id) {
@@ -100,4 +102,35 @@ fn weighted(item: Item<'_>, objects: &Objects<'_>) -> Option<toml::Table> {
     put(&mut table, "weight", fields.with("weight", |item| item.integer(0..=1_000_000)));
     fields.finish();
     Some(table)
+}
+
+/// The plugin takes over no `scheme` of an upstream of its own, and without one APISIX sends the name of a node (`node`)
+/// without its port. One of several nodes is known only when it is picked.
+fn with_host(mut own: toml::Table) -> toml::Table {
+    let is_node = own.get("pass_host").and_then(Toml::as_str) == Some("node");
+    let one = own.get("nodes").filter(|_| is_node && !own.contains_key("scheme")).and_then(only);
+    if let Some(host) = one {
+        put(&mut own, "pass_host", Some("rewrite"));
+        put(&mut own, "upstream_host", Some(host));
+    }
+    own
+}
+
+/// The host of the only node.
+fn only(nodes: &Toml) -> Option<String> {
+    match nodes {
+        Toml::Table(lines) if lines.len() == 1 => {
+            let line = lines.keys().next()?;
+            let host = match line.rsplit_once(':') {
+                Some((host, port)) if !port.ends_with(']') => host,
+                _ => line,
+            };
+            Some(host.to_owned())
+        }
+        Toml::Array(list) if list.len() == 1 => {
+            let host = list.first()?.get("host")?.as_str()?;
+            Some(if host.contains(':') { format!("[{host}]") } else { host.to_owned() })
+        }
+        _ => None,
+    }
 }
