@@ -65,7 +65,11 @@ fn what_is_not_understood_is_refused_by_name_and_line() {
         ("location / { proxy_passs http://u; }", "`proxy_passs`: it is not converted"),
         ("location / { root /srv; }", "files are not served here"),
         ("location ~ ^/(?!a) { proxy_pass http://u; }", "look"),
-        ("location / { rewrite ^/a /b last; proxy_pass http://u; }", "a request is routed once"),
+        (
+            "location / { rewrite ^/a $arg_b last; proxy_pass http://u; }",
+            "must begin with plain text",
+        ),
+        ("location / { rewrite ^/a /b; proxy_pass http://u; }", "goes on with the new path"),
         (
             "location / { proxy_pass http://u; proxy_set_header X-S $ssl_client_san; }",
             "nginx has no variable `$ssl_client_san`",

@@ -1,12 +1,14 @@
 //! Servers with TLS as `[[ssls]]`.
 
+use std::collections::HashMap;
+
 use toml::Value as Toml;
 
 use crate::proof::Draft;
 
 use super::job::{Job, Refused, source};
 use super::listen::{Ports, ServerBlock};
-use super::names::{default_of, is_unreachable, tls_ports};
+use super::names::{is_unreachable, tls_ports};
 use super::{risks, tls};
 
 /// A server with TLS, and what is said of its names.
@@ -22,31 +24,25 @@ impl Secured<'_, '_> {
     }
 }
 
-/// A server name and what is said of it.
-struct SniTable {
-    sni: String,
-    table: toml::Table,
-}
-
 /// `[[ssls]]` of all servers with TLS; servers with one name must say the same.
 pub(super) fn write(
     job: &Job<'_>,
     servers: &[ServerBlock<'_>],
+    ports: &Ports,
     draft: &mut Draft,
 ) -> Result<(), Refused> {
-    let all = secured(job, servers)?;
-    clients(job, servers, &all)?;
-    let mut written: Vec<SniTable> = Vec::new();
+    let all = secured(job, servers, ports)?;
+    clients(job, ports, &all)?;
+    let mut written: HashMap<String, &toml::Table> = HashMap::new();
     for Secured { which, server, table } in &all {
         let mut snis = server.snis();
-        let ports = tls_ports(server);
-        if snis.is_empty() && ports.iter().all(|port| Ports::is_default(servers, *which, *port)) {
+        if snis.is_empty() && tls_ports(server).iter().all(|port| ports.is_default(*which, *port)) {
             snis.push(String::from("*"));
         }
         let mut fresh = Vec::new();
         for sni in snis {
-            match written.iter().find(|one| one.sni == sni) {
-                Some(one) if one.table == *table => {}
+            match written.get(&sni) {
+                Some(other) if *other == table => {}
                 Some(_) => {
                     job.refuse(server.directive, format!("the name {sni} has other certificates or demands in another server: there is one answer to a name here, whatever its port"));
                     return Err(Refused);
@@ -63,7 +59,7 @@ pub(super) fn write(
             Toml::Array(fresh.iter().map(|sni| Toml::from(sni.as_str())).collect()),
         );
         whole.extend(table.clone());
-        written.extend(fresh.into_iter().map(|sni| SniTable { sni, table: table.clone() }));
+        written.extend(fresh.into_iter().map(|sni| (sni, table)));
         draft.push("ssls", whole, source(server.directive));
     }
     Ok(())
@@ -73,11 +69,12 @@ pub(super) fn write(
 fn secured<'s, 'a>(
     job: &Job<'a>,
     servers: &'s [ServerBlock<'a>],
+    ports: &Ports,
 ) -> Result<Vec<Secured<'s, 'a>>, Refused> {
     let mut all = Vec::new();
     for (which, server) in servers.iter().enumerate().filter(|(_, server)| server.has_tls()) {
         if server.rejects {
-            if !server.listens.iter().all(|listen| Ports::is_default(servers, which, listen.port)) {
+            if !server.listens.iter().all(|listen| ports.is_default(which, listen.port)) {
                 job.refuse(
                     server.directive,
                     "`ssl_reject_handshake` is converted for a default server alone",
@@ -86,7 +83,7 @@ fn secured<'s, 'a>(
             }
             continue;
         }
-        if is_unreachable(servers, which) {
+        if is_unreachable(server, which, ports) {
             continue;
         }
         let table = tls::of_server(job, &server.scope, server.directive)?;
@@ -102,17 +99,17 @@ fn secured<'s, 'a>(
 }
 
 /// Names are not tied to ports: a name of one port may be asked for on another, under its own demands.
-fn clients(
-    job: &Job<'_>,
-    servers: &[ServerBlock<'_>],
-    all: &[Secured<'_, '_>],
-) -> Result<(), Refused> {
-    for (at, one) in all.iter().enumerate() {
-        let ports = tls_ports(one.server);
-        let differs = |other: &Secured<'_, '_>| {
-            other.client() != one.client() && tls_ports(other.server) != ports
-        };
-        if all.iter().take(at).any(differs) {
+fn clients(job: &Job<'_>, ports: &Ports, all: &[Secured<'_, '_>]) -> Result<(), Refused> {
+    let numbered: HashMap<usize, &Secured<'_, '_>> =
+        all.iter().map(|one| (one.which, one)).collect();
+    let Some(first) = all.first() else { return Ok(()) };
+    let (mut same_ports, mut same_client) = (true, true);
+    for one in all {
+        let on_ports = tls_ports(one.server);
+        same_ports &= on_ports == tls_ports(first.server);
+        same_client &= one.client() == first.client();
+        // Whoever ends the second of both differs in both from one in front of it.
+        if !same_ports && !same_client {
             job.refuse(
                 one.server.directive,
                 "another server demands other certificates of clients on other ports, and names are not tied to ports \
@@ -124,9 +121,11 @@ fn clients(
             continue;
         }
         // Who asks for an address shows no name, and so has shaken hands with the default server.
-        let defaults = ports.iter().filter_map(|port| default_of(servers, *port));
-        let default = |which: usize| all.iter().find(|other| other.which == which);
-        if defaults.filter_map(default).any(|default| default.client() != one.client()) {
+        let mut defaults = on_ports.iter().filter_map(|port| ports.default_on(*port));
+        let differs = |which: usize| {
+            numbered.get(&which).is_some_and(|default| default.client() != one.client())
+        };
+        if defaults.any(differs) {
             job.refuse(
                 one.server.directive,
                 "it is asked for by an address, so without a server name, and the default server of its port demands \

@@ -215,11 +215,7 @@ impl Job<'_> {
 
     /// The `map` that makes a variable.
     pub(super) fn map_of(&self, variable: &str) -> Option<&Directive> {
-        let mut own = self.http.own().iter();
-        own.find(|one| {
-            let name = one.arg(1).strip_prefix('$');
-            one.name == "map" && name.is_some_and(|name| name.eq_ignore_ascii_case(variable))
-        })
+        self.named("map", 1, &variable.to_ascii_lowercase())
     }
 
     /// The lines of a map, sorted by what the test says of their values.

@@ -131,13 +131,7 @@ impl Job<'_> {
 
     /// The zone that a `limit_req` or `limit_conn` counts in.
     pub(super) fn zone(&self, directive: &Directive) -> Option<&Directive> {
-        let name = zone_name_of(directive);
-        let of = format!("{}_zone", directive.name);
-        let mut zones = self.http.own().iter().filter(|one| one.name == of);
-        zones.find(|zone| {
-            let mut texts = zone.texts().filter_map(|text| text.strip_prefix("zone="));
-            texts.any(|text| text.split(':').next() == Some(name))
-        })
+        self.named(&format!("{}_zone", directive.name), 1, zone_name_of(directive))
     }
 
     fn rate(&self, zone: &Directive, directive: &Directive, table: &mut toml::Table) -> Option<()> {

@@ -145,11 +145,29 @@ fn block_key(block: &str, argument: usize, name: &str) -> String {
     format!("{block} {argument} {name}")
 }
 
-/// The blocks of `http` that others name; of two with one name the first.
+/// What of `http` others name, maps by the variable that they make; of two with one name the first.
 pub(super) fn blocks(http: &[Directive]) -> HashMap<String, &Directive> {
     let mut all = HashMap::new();
-    for one in http.iter().filter(|one| matches!(one.name.as_str(), "upstream" | "log_format")) {
-        all.entry(block_key(&one.name, 0, one.arg(0))).or_insert(one);
+    for one in http {
+        let (at, names): (usize, Vec<String>) = match one.name.as_str() {
+            "upstream" | "log_format" => (0, vec![one.arg(0).to_owned()]),
+            "map" => {
+                (1, one.arg(1).strip_prefix('$').map(str::to_ascii_lowercase).into_iter().collect())
+            }
+            "limit_req_zone" | "limit_conn_zone" => {
+                let zones = one.texts().filter_map(|text| text.strip_prefix("zone="));
+                (
+                    1,
+                    zones
+                        .map(|zone| zone.split(':').next().unwrap_or_default().to_owned())
+                        .collect(),
+                )
+            }
+            _ => continue,
+        };
+        for name in names {
+            all.entry(block_key(&one.name, at, &name)).or_insert(one);
+        }
     }
     all
 }

@@ -1,6 +1,6 @@
 //! `listen` and `server_name`: which server takes which request.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use toml::Value as Toml;
 
@@ -156,58 +156,76 @@ fn listen<'a>(job: &Job<'_>, line: &'a Directive, ssl: bool) -> Result<Listen<'a
     Ok(listen)
 }
 
-/// All ports, and what nobody else takes on them.
+/// All ports, and who takes what nobody else takes on them.
 pub(super) struct Ports {
     pub(super) all: BTreeSet<u16>,
+    /// By port, the number of the server that says so, or else of the first one.
+    defaults: BTreeMap<u16, usize>,
+}
+
+/// What the servers in front of one say of a port.
+struct OfPort {
+    addresses: BTreeSet<String>,
+    tls: bool,
+    which: usize,
+    is_default: bool,
 }
 
 impl Ports {
     /// Looks at all servers together.
     pub(super) fn of(job: &Job<'_>, servers: &[ServerBlock<'_>]) -> Result<Self, Refused> {
-        let mut all = BTreeSet::new();
-        let mut seen: Vec<&Listen<'_>> = Vec::new();
-        for server in servers {
+        let mut known: BTreeMap<u16, OfPort> = BTreeMap::new();
+        for (which, server) in servers.iter().enumerate() {
             for listen in &server.listens {
-                all.insert(listen.port);
+                let on_port = server.listens.iter().filter(|other| other.port == listen.port);
+                let addresses: BTreeSet<String> =
+                    on_port.clone().map(|other| other.address.clone()).collect();
+                let is_default = on_port.clone().any(|other| other.is_default);
+                let tls = listen.tls;
+                let own = || OfPort { addresses: addresses.clone(), tls, which, is_default };
+                let first = known.entry(listen.port).or_insert_with(own);
                 // Routes are told apart by ports alone.
-                let addresses = |one: &ServerBlock<'_>| -> BTreeSet<String> {
-                    let on_port = one.listens.iter().filter(|other| other.port == listen.port);
-                    on_port.map(|other| other.address.clone()).collect()
-                };
-                let own = addresses(server);
-                if servers.iter().map(addresses).any(|others| !others.is_empty() && others != own) {
+                if first.addresses != addresses {
                     job.refuse(listen.directive, "servers on one port with different addresses are not converted: give them ports of their own");
                     return Err(Refused);
                 }
-                if seen.iter().any(|other| other.port == listen.port && other.tls != listen.tls) {
+                if first.tls != tls {
                     job.refuse(
                         listen.directive,
                         "this port speaks TLS for one server and not for another",
                     );
                     return Err(Refused);
                 }
-                seen.push(listen);
+                if is_default && !first.is_default {
+                    (first.which, first.is_default) = (which, true);
+                }
             }
         }
-        Ok(Self { all })
+        let defaults = known.iter().map(|(port, first)| (*port, first.which)).collect();
+        Ok(Self { all: known.into_keys().collect(), defaults })
+    }
+
+    /// The server that takes what no other one takes on a port.
+    pub(super) fn default_on(&self, port: u16) -> Option<usize> {
+        self.defaults.get(&port).copied()
     }
 
     /// Does this server take what no other one takes on this port?
-    pub(super) fn is_default(servers: &[ServerBlock<'_>], which: usize, port: u16) -> bool {
-        let on_port =
-            |server: &ServerBlock<'_>| server.listens.iter().any(|listen| listen.port == port);
-        let says = |server: &ServerBlock<'_>| {
-            server.listens.iter().any(|listen| listen.port == port && listen.is_default)
-        };
-        let default = servers.iter().position(says).or_else(|| servers.iter().position(on_port));
-        default == Some(which)
+    pub(super) fn is_default(&self, which: usize, port: u16) -> bool {
+        self.default_on(port) == Some(which)
     }
 }
 
 /// Writes the listeners.
-pub(super) fn write(job: &Job<'_>, servers: &[ServerBlock<'_>], draft: &mut Draft) {
-    let asks = servers.iter().any(|server| server.verify() == "on");
-    let mut written: Vec<String> = Vec::new();
+pub(super) fn write(job: &Job<'_>, servers: &[ServerBlock<'_>], ports: &Ports, draft: &mut Draft) {
+    // The first server on each port that asks for certificates.
+    let mut asking: BTreeMap<u16, &Directive> = BTreeMap::new();
+    for server in servers.iter().filter(|server| server.verify() == "on") {
+        for listen in &server.listens {
+            asking.entry(listen.port).or_insert(server.directive);
+        }
+    }
+    let mut written: HashSet<String> = HashSet::new();
     for server in servers {
         for listen in &server.listens {
             let address = format!("{}:{}", listen.address, listen.port);
@@ -215,32 +233,25 @@ pub(super) fn write(job: &Job<'_>, servers: &[ServerBlock<'_>], draft: &mut Draf
             table.insert("address".to_owned(), Toml::from(address.as_str()));
             if listen.tls {
                 table.insert("tls".to_owned(), Toml::from(true));
-                let default = servers
-                    .iter()
-                    .enumerate()
-                    .find(|(at, _)| Ports::is_default(servers, *at, listen.port));
-                if let Some((_, default)) = default.filter(|(_, default)| !default.rejects) {
+                let default = ports.default_on(listen.port).and_then(|which| servers.get(which));
+                if let Some(default) = default.filter(|default| !default.rejects) {
                     let fallback = default.snis().first().map_or_else(
                         || String::from("default.invalid"),
                         |name| name.replace('*', "default"),
                     );
                     table.insert("fallback_sni".to_owned(), Toml::from(fallback));
                 }
-            } else if asks {
-                let bare = servers.iter().find(|one| {
-                    one.verify() == "on"
-                        && one.listens.iter().any(|other| other.port == listen.port)
-                });
+            } else if !asking.is_empty() {
+                let bare = asking.get(&listen.port);
                 // Routes know their ports: what is on this one was meant for everybody.
                 let word = if bare.is_some() { "reject" } else { "allow" };
                 table.insert("mtls_routes".to_owned(), Toml::from(word));
-                if bare.is_some_and(|bare| std::ptr::eq(bare.directive, server.directive)) {
+                if bare.is_some_and(|bare| std::ptr::eq(*bare, server.directive)) {
                     job.let_through(listen.directive, "this port has no TLS, so the same locations were open there to everybody; here they answer 421");
                 }
             }
-            if !written.contains(&address) {
+            if written.insert(address) {
                 draft.push("listen", table, source(listen.directive));
-                written.push(address);
             }
         }
     }

@@ -7,6 +7,7 @@ mod expressions;
 mod files;
 mod guards;
 mod job;
+mod jumps;
 mod known;
 mod lexer;
 mod listen;
@@ -29,6 +30,7 @@ mod upstream;
 mod variables;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use toml::Value as Toml;
@@ -183,7 +185,8 @@ fn part_of(tree: &[Directive], work: &Work) -> Option<Context> {
 
 /// Says of each directive what becomes of it, if no converter takes it.
 fn walk(block: &[Directive], context: Context, work: &Work) {
-    for (at, directive) in block.iter().enumerate() {
+    let mut before: BTreeSet<&str> = BTreeSet::new();
+    for directive in block {
         let say = |kind: Kind, message: String| {
             work.log.add_in(
                 kind,
@@ -195,8 +198,7 @@ fn walk(block: &[Directive], context: Context, work: &Work) {
         };
         match fate(directive, context) {
             Fate::Taken => {
-                let before = block.iter().take(at).any(|other| other.name == directive.name);
-                if before && !is_list(&directive.name) {
+                if before.contains(directive.name.as_str()) && !is_list(&directive.name) {
                     say(Kind::Refused, String::from("it is there twice, and nginx does not start"));
                 }
             }
@@ -204,6 +206,7 @@ fn walk(block: &[Directive], context: Context, work: &Work) {
             Fate::Changed(why) => say(Kind::Changed, why.to_owned()),
             Fate::Refused(why) => say(Kind::Refused, format!("`{}`: {why}", directive.name)),
         }
+        before.insert(&directive.name);
         let needs_block = inside(&directive.name).is_some() && context != Context::Upstream;
         if needs_block != directive.block.is_some() && !is_table(&directive.name) {
             let message = if needs_block { "a block is missing" } else { "no block belongs here" };
@@ -261,7 +264,7 @@ fn write_all(
         return Err(Refused);
     }
     let ports = Ports::of(&job, &servers)?;
-    names::check(&job, &servers)?;
+    names::check(&job, &servers, &ports)?;
     job.maps_are_clear()?;
     let pages = process::pages(&job, &servers)?;
     let mut routes = Draft::new(MAKER);
@@ -280,8 +283,8 @@ fn write_all(
         return Err(Refused);
     }
     process::write(&job, &servers, pages, draft)?;
-    listen::write(&job, &servers, draft);
-    certificates::write(&job, &servers, draft)?;
+    listen::write(&job, &servers, &ports, draft);
+    certificates::write(&job, &servers, &ports, draft)?;
     for made in job.upstreams.take().list {
         let mut table = toml::Table::new();
         table.insert("id".to_owned(), Toml::from(made.id));
@@ -291,7 +294,7 @@ fn write_all(
     draft.append(routes);
     hidden(&job, draft);
     risks::of_servers(&job, &servers);
-    risks::of_locations(&job, &servers, &found);
+    risks::of_locations(&job, &found);
     Ok(())
 }
 

@@ -25,7 +25,8 @@ pub(super) fn of(
         tables.push(changes("remove", Toml::Array(list)));
     }
     let passed = scope.all("proxy_pass_header");
-    let is_global = |line: &&Directive| job.http.own().iter().any(|own| std::ptr::eq(own, *line));
+    let global = job.http.all("proxy_pass_header");
+    let is_global = |line: &&Directive| global.iter().any(|own| std::ptr::eq(*own, *line));
     if let Some(line) = passed.iter().copied().find(|line| !is_global(line)) {
         job.refuse(line, "there is one list of fields that are not passed on: put it into `http`");
         return Err(Refused);

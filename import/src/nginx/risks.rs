@@ -94,7 +94,7 @@ pub(super) fn of_servers(job: &Job<'_>, servers: &[ServerBlock<'_>]) {
 }
 
 /// What locations forget.
-pub(super) fn of_locations(job: &Job<'_>, servers: &[ServerBlock<'_>], found: &[Proxies<'_>]) {
+pub(super) fn of_locations(job: &Job<'_>, found: &[Proxies<'_>]) {
     let mut names: Vec<&str> = Vec::new();
     for field in found.iter().flat_map(|one| &one.fields).filter(|field| field.identifies) {
         if !names.iter().any(|name| name.eq_ignore_ascii_case(&field.name)) {
@@ -111,9 +111,7 @@ pub(super) fn of_locations(job: &Job<'_>, servers: &[ServerBlock<'_>], found: &[
                 format!("{} is not set here (a `proxy_set_header` of its own replaces those around it), so the upstream got what the client wrote; here it is removed", forgotten.join(", ")),
             );
         }
-        let server = servers.iter().find(|server| std::ptr::eq(server.directive, proxied.server));
-        let Some(server) = server else { continue };
-        let mode = server.verify();
+        let mode = proxied.verify;
         if mode.starts_with("optional") && !proxied.is_guarded {
             job.let_through(
                 proxied.directive,

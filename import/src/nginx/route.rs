@@ -1,5 +1,7 @@
 //! Servers and their locations as `[[routes]]`.
 
+use std::collections::BTreeSet;
+
 use toml::Value as Toml;
 
 use crate::fields::plain;
@@ -8,6 +10,7 @@ use crate::proof::Draft;
 use super::conditions::leaf;
 use super::guards::nobody;
 use super::job::{Job, Refused, source, values};
+use super::jumps::{Jump, takes_all};
 use super::listen::{Ports, ServerBlock};
 use super::location::{Compared, Comparison, Leads, LocationBlock, slots};
 use super::proxy::FieldLine;
@@ -22,7 +25,8 @@ use super::variables::Fixed;
 pub(super) struct Proxies<'a> {
     pub(super) directive: &'a Directive,
     pub(super) fields: Vec<FieldLine>,
-    pub(super) server: &'a Directive,
+    /// How its server asks for certificates.
+    pub(super) verify: &'a str,
     /// A client without a verified certificate is refused.
     pub(super) is_guarded: bool,
 }
@@ -32,8 +36,8 @@ pub(super) struct Proxies<'a> {
 struct Body<'a> {
     table: toml::Table,
     directive: &'a Directive,
-    /// What its expression asks of the path.
-    condition: Option<Toml>,
+    /// What its expression, and that of a `rewrite ... last`, ask of the path.
+    conditions: Vec<Toml>,
     /// Requests without TLS are redirected before its guards are asked.
     redirects_first: bool,
 }
@@ -53,7 +57,7 @@ pub(super) fn write<'a>(
     let constants = job.constants(&own)?;
     let fixed =
         Fixed { server_name: &server.first_name, constants: &constants, ..Fixed::default() };
-    let whole = job.script(&server.scope, &own, fixed)?;
+    let whole = job.script(&server.scope, &own, fixed, &[])?;
     if whole.answer.as_ref().is_some_and(|answer| !answer.lets_tls_pass()) {
         let place = Place { server, scope: &server.scope, directive: server.directive, fixed };
         let body = finish(job, place, whole, None)?;
@@ -62,7 +66,7 @@ pub(super) fn write<'a>(
         let locations = LocationBlock::all(job, server.directive, &server.scope)?;
         all = slotted(job, server, &locations, &mut found)?;
     }
-    for (hosts, on) in groups(servers, which, server) {
+    for (hosts, on) in groups(ports, which, server) {
         for slotted in &all {
             for (on, table) in by_port(server, &slotted.body, &on) {
                 let route = slotted.route(&hosts, &on, ports, &table);
@@ -122,7 +126,7 @@ impl Slotted<'_> {
         if on.len() < ports.all.len() {
             vars.push(on_ports(on));
         }
-        vars.extend(self.body.condition.clone());
+        vars.extend(self.body.conditions.iter().cloned());
         if !vars.is_empty() {
             route.insert("vars".to_owned(), Toml::Array(vars));
         }
@@ -132,16 +136,10 @@ impl Slotted<'_> {
 }
 
 /// The hosts and ports that a server has: on some ports it may take what no other one does.
-fn groups(
-    servers: &[ServerBlock<'_>],
-    which: usize,
-    server: &ServerBlock<'_>,
-) -> Vec<(Vec<String>, Vec<u16>)> {
-    let mut ports: Vec<u16> = server.listens.iter().map(|listen| listen.port).collect();
-    ports.sort_unstable();
-    ports.dedup();
+fn groups(ports: &Ports, which: usize, server: &ServerBlock<'_>) -> Vec<(Vec<String>, Vec<u16>)> {
+    let on: BTreeSet<u16> = server.listens.iter().map(|listen| listen.port).collect();
     let (default, other): (Vec<u16>, Vec<u16>) =
-        ports.into_iter().partition(|port| Ports::is_default(servers, which, *port));
+        on.into_iter().partition(|port| ports.is_default(which, *port));
     let mut groups = Vec::new();
     if !default.is_empty() {
         let mut hosts = server.names.clone();
@@ -172,13 +170,15 @@ fn slotted<'a>(
     for location in locations {
         // The page of an error, and nothing else, is reached by no client. It keeps its number: others name theirs.
         if location.comparison == Comparison::Named || is_page(server, location) {
-            bodies.push(None);
+            bodies.push(Vec::new());
             continue;
         }
-        match body(job, server, location, locations, found) {
-            Ok(body) => {
-                job.spend(location.directive, values(&body.table))?;
-                bodies.push(Some(body));
+        match bodies_of(job, server, location, locations, found) {
+            Ok(of_location) => {
+                for body in &of_location {
+                    job.spend(location.directive, values(&body.table))?;
+                }
+                bodies.push(of_location);
             }
             Err(Refused) => is_refused = true,
         }
@@ -189,17 +189,17 @@ fn slotted<'a>(
     let mut all = Vec::new();
     for slot in slots(&compared) {
         for leads in slot.leads {
-            let body = match leads {
-                Leads::To(at) | Leads::If(at) => bodies.get(at).cloned().flatten(),
-                Leads::Slash => Some(Body {
+            let taking = match leads {
+                Leads::To(at) | Leads::If(at) => bodies.get(at).cloned().unwrap_or_default(),
+                Leads::Slash => vec![Body {
                     table: slash(&slot.uri),
                     directive: server.directive,
-                    condition: None,
+                    conditions: Vec::new(),
                     redirects_first: false,
-                }),
-                Leads::Nowhere => Some(nowhere(job, server)?),
+                }],
+                Leads::Nowhere => vec![nowhere(job, server)?],
             };
-            if let Some(body) = body {
+            for body in taking {
                 job.spend(body.directive, values(&body.table))?;
                 all.push(Slotted { uri: slot.uri.clone(), body });
             }
@@ -225,7 +225,7 @@ fn nowhere<'a>(job: &Job<'a>, server: &ServerBlock<'a>) -> Result<Body<'a>, Refu
     Ok(Body {
         table: not_found(),
         directive: server.directive,
-        condition: None,
+        conditions: Vec::new(),
         redirects_first: false,
     })
 }
@@ -235,29 +235,68 @@ fn not_found() -> toml::Table {
     [(RETURN.to_owned(), Toml::Table(answer))].into_iter().collect()
 }
 
-fn body<'a>(
+/// What takes the requests of a location, in order: those that a `rewrite ... last` leads elsewhere, and the others.
+fn bodies_of<'a>(
     job: &Job<'a>,
     server: &ServerBlock<'a>,
     location: &LocationBlock<'a>,
     all: &[LocationBlock<'a>],
     found: &mut Vec<Proxies<'a>>,
-) -> Result<Body<'a>, Refused> {
-    let taken = job.leads_to(location, all)?.unwrap_or(location);
-    let blocks = [server.directive.inner(), taken.directive.inner()];
-    let constants = job.constants(&blocks)?;
-    let fixed =
-        Fixed { server_name: &server.first_name, constants: &constants, ..Fixed::default() };
-    let script = job.script(&taken.scope, &blocks, fixed)?;
+) -> Result<Vec<Body<'a>>, Refused> {
     let text = || job.expression(location.directive, location.text).ok_or(Refused);
     let condition = match location.comparison {
         Comparison::Expression => Some(leaf("uri", false, "~~", plain(text()?))),
         Comparison::ExpressionWithoutCase => Some(leaf("uri", false, "~*", plain(text()?))),
         _ => None,
     };
-    let place = Place { server, scope: &taken.scope, directive: location.directive, fixed };
-    let mut body = finish(job, place, script, Some(ForLocation { location: taken, found }))?;
-    body.condition = condition;
-    Ok(body)
+    let jumps = job.jumps(location, server.directive, all)?;
+    let mut bodies = Vec::new();
+    for Jump { directive, to } in &jumps {
+        let Some(target) = all.get(*to) else { continue };
+        if is_page(server, target) {
+            job.refuse(
+                directive,
+                "it leads to the page of an error, and files are not served here",
+            );
+            return Err(Refused);
+        }
+        let mut behind = body(job, server, target, all, found, Some(directive))?;
+        behind.conditions.push(leaf("uri", false, "~~", plain(directive.arg(0))));
+        bodies.push(behind);
+    }
+    if jumps.iter().any(|jump| takes_all(jump.directive.arg(0), location)) {
+        let table = not_found();
+        let directive = location.directive;
+        bodies.push(Body { table, directive, conditions: Vec::new(), redirects_first: false });
+    } else {
+        bodies.push(body(job, server, location, all, found, None)?);
+    }
+    for body in &mut bodies {
+        body.conditions.splice(0..0, condition.clone());
+    }
+    Ok(bodies)
+}
+
+/// What takes the requests of a location that came there by their path, or behind a `rewrite ... last`.
+fn body<'a>(
+    job: &Job<'a>,
+    server: &ServerBlock<'a>,
+    location: &LocationBlock<'a>,
+    all: &[LocationBlock<'a>],
+    found: &mut Vec<Proxies<'a>>,
+    jump: Option<&'a Directive>,
+) -> Result<Body<'a>, Refused> {
+    let taken = job.leads_to(location, all)?.unwrap_or(location);
+    let blocks = [server.directive.inner(), taken.directive.inner()];
+    let constants = job.constants(&blocks)?;
+    let fixed =
+        Fixed { server_name: &server.first_name, constants: &constants, ..Fixed::default() };
+    let pair = |line: &Directive| job.pair(line, line.arg(0), line.arg(1), fixed).ok_or(Refused);
+    let behind = jump.map(pair).transpose()?.unwrap_or_default();
+    let script = job.script(&taken.scope, &blocks, fixed, &behind)?;
+    let directive = jump.unwrap_or(location.directive);
+    let place = Place { server, scope: &taken.scope, directive, fixed };
+    finish(job, place, script, Some(ForLocation { location: taken, found }))
 }
 
 /// A location, and where what it proxies is noted.
@@ -337,7 +376,7 @@ fn finish<'a>(
         table.insert("refuse".to_owned(), list(refuse));
     }
     body_size(job, scope, &mut table)?;
-    Ok(Body { table, directive, condition: None, redirects_first })
+    Ok(Body { table, directive, conditions: Vec::new(), redirects_first })
 }
 
 fn body_size(job: &Job<'_>, scope: &Scope<'_>, table: &mut toml::Table) -> Result<(), Refused> {
@@ -410,7 +449,7 @@ fn proxy<'a>(
     found.push(Proxies {
         directive: line,
         fields: proxied.fields,
-        server: place.server.directive,
+        verify: place.server.verify(),
         is_guarded,
     });
     Ok(())

@@ -29,14 +29,13 @@ impl<'a> Level<'a> {
 
     /// Those of these names, in the order of the file.
     fn all(&self, names: &[&str]) -> Vec<&'a Directive> {
-        match names {
-            [name] => self.by_name.get(name).cloned().unwrap_or_default(),
-            _ if names.iter().any(|name| self.by_name.contains_key(name)) => {
-                let is_one = |one: &&'a Directive| names.contains(&one.name.as_str());
-                self.block.iter().filter(is_one).collect()
-            }
-            _ => Vec::new(),
+        let found = names.iter().filter_map(|name| self.by_name.get(name));
+        let mut all: Vec<&'a Directive> = found.flatten().copied().collect();
+        if names.len() > 1 {
+            // They stand in one block, so where they are in memory is where they are in the file.
+            all.sort_by_key(|one| std::ptr::from_ref::<Directive>(one).addr());
         }
+        all
     }
 }
 

@@ -7,6 +7,7 @@ use crate::fields::plain;
 use super::conditions::{Question, Test, leaf};
 use super::guards::nobody;
 use super::job::{Job, Refused};
+use super::jumps::is_jump;
 use super::scope::Scope;
 use super::tree::Directive;
 use super::variables::{Fixed, Part, parts};
@@ -60,14 +61,16 @@ impl Answer {
 pub(super) const RETURN: &str = "return";
 
 impl Job<'_> {
-    /// Reads the rewrite phase of a location, or of a server if it has no locations.
+    /// Reads the rewrite phase of a location, or of a server if it has no locations. `behind` is the rewrite that led
+    /// there, if one did: no further one of that location matches.
     pub(super) fn script(
         &self,
         scope: &Scope<'_>,
         blocks: &[&[Directive]],
         fixed: Fixed<'_>,
+        behind: &[Toml],
     ) -> Result<Script, Refused> {
-        let mut script = Script::default();
+        let mut script = Script { rewrites: behind.to_vec(), ..Script::default() };
         self.doubts.take();
         let outer = blocks.first().copied().unwrap_or_default();
         for directive in blocks.iter().flat_map(|block| block.iter()) {
@@ -89,6 +92,10 @@ impl Job<'_> {
                 }
                 _ => {
                     let is_outer = outer.iter().any(|one| std::ptr::eq(one, directive));
+                    // Its requests are for another location.
+                    if !is_outer && (!behind.is_empty() || is_jump(directive)) {
+                        continue;
+                    }
                     let place = is_outer.then_some(outer);
                     self.read_rewrite(directive, place, &mut script, fixed)?;
                 }
@@ -315,7 +322,8 @@ impl Job<'_> {
             _ => {
                 self.refuse(
                     directive,
-                    "`rewrite` is converted with `break`, `redirect` and `permanent`: a request is routed once here",
+                    "`rewrite` is converted with `break`, `last`, `redirect` and `permanent`: without one of them nginx \
+                     goes on with the new path",
                 );
                 return Err(Refused);
             }
@@ -380,7 +388,7 @@ impl Job<'_> {
     }
 
     /// An expression and what the whole path becomes, for `rewrite.regex_uri`.
-    fn pair(
+    pub(super) fn pair(
         &self,
         directive: &Directive,
         expression: &str,

@@ -7,6 +7,7 @@
 mod case;
 mod page;
 mod public;
+mod scale;
 mod stage;
 
 use ferrule_tools::gateway::Driver;
