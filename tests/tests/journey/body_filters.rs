@@ -6,9 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use ferrule_tests::exposition::Exposition;
+use ferrule_tests::raw::Raw;
 use ferrule_tests::{
     Driver, Gateway, PATIENCE, Script, Setup, Upstream, now, on_both_drivers, poll, raw, scratch,
 };
+use rustix::net::sockopt::set_socket_linger;
 
 const CONFIG: &str = r#"
 [[listen]]
@@ -123,6 +125,70 @@ fn refused(gateway: &Gateway, reason: &str) -> f64 {
 
 /// The page as clients get it.
 const FILTERED: &str = "<a href=\"https://app.example/\">, secret</a>";
+
+/// How many clients leave at a time: as many as may be there.
+const CLIENTS: usize = 8;
+
+/// How much of a body is there when they leave.
+const HALF: usize = 100_000;
+const HALF_BYTES: f64 = 100_000.0;
+
+const HELD: &str = r#"
+[[listen]]
+address = "127.0.0.1:@front@"
+
+[metrics]
+listen = "127.0.0.1:@metrics@"
+
+[[routes]]
+uri = "/*"
+upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
+upstream.max_connections = 8
+upstream.keepalive_pool.size = 0
+response = { filters = [{ regex = "secret", replace = "public" }], filter_max_body_size = "1m" }
+limits.connections = { connections = 8, key = "$remote_addr" }
+"#;
+
+/// Half a body, and then nothing until the gateway goes; only a page is whole.
+fn half() -> Script {
+    Arc::new(|client| {
+        let Some(message) = client.request() else { return };
+        let part = "x".repeat(HALF);
+        let text = match message.head.target() {
+            "/sized" => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{part}", 2 * HALF),
+            "/chunked" => format!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{HALF:x}\r\n{part}\r\n"
+            ),
+            "/closed" => format!("HTTP/1.1 200 OK\r\n\r\n{part}"),
+            _ => "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecret".to_owned(),
+        };
+        if client.send(text.as_bytes()) {
+            let _ = client.request();
+        }
+    })
+}
+
+/// What a gateway holds, and what it has counted.
+#[derive(Debug)]
+struct Held {
+    bytes: f64,
+    upstream: f64,
+    connections: f64,
+    aborts: f64,
+}
+
+impl Held {
+    fn read(gateway: &Gateway) -> Self {
+        let text = raw::plain_get(gateway.port("metrics"), "127.0.0.1", "/metrics").text();
+        let read = Exposition::read(&text);
+        Self {
+            bytes: read.sum("ferrule_buffer_bytes", &[("state", "rented")]),
+            upstream: read.sum("ferrule_upstream_connections", &[]),
+            connections: read.sum("ferrule_connections_open", &[]),
+            aborts: read.sum("ferrule_client_aborts_total", &[]),
+        }
+    }
+}
 
 on_both_drivers! {
     /// However a body comes, it is changed as a whole, and sent with its own length over a connection that is kept.
@@ -263,5 +329,53 @@ on_both_drivers! {
             names.sort_unstable();
             assert_eq!(names.join(" "), wanted, "{method} {path}");
         }
+    }
+
+    /// A client that leaves while its body is held takes everything with it: the buffers, the upstream's connection, its
+    /// place in limits. It is counted as one that left.
+    fn a_client_that_leaves_while_a_body_is_held_leaves_nothing_behind(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(half()));
+        let gateway = Setup::new(scratch.path(), driver, HELD).set("upstream", &upstream.port).start();
+        let before = Held::read(&gateway);
+        let mut gone = 0.0;
+        for (round, (framing, resets)) in
+            [("sized", false), ("chunked", true), ("closed", false), ("sized", true)].into_iter().enumerate()
+        {
+            let clients: Vec<Raw> = (0..CLIENTS).map(|_| {
+                let mut client = raw::plain(gateway.port("front"));
+                let request = format!("GET /{framing} HTTP/1.1\r\nHost: x\r\n\r\n");
+                client.send(request.as_bytes()).expect("a connection");
+                client
+            }).collect();
+            let count = f64::from(u32::try_from(CLIENTS).expect("a few"));
+            let held = || {
+                let now = Held::read(&gateway);
+                let is_there = now.upstream > count - 0.5 && now.bytes - before.bytes > count * HALF_BYTES;
+                is_there.then_some(now)
+            };
+            assert!(poll(PATIENCE, held).is_some(), "{framing}: {:?}", Held::read(&gateway));
+            if resets {
+                for client in &clients {
+                    let raw::Line::Plain(socket) = &client.stream else { unreachable!("in clear") };
+                    set_socket_linger(socket, Some(Duration::ZERO)).expect("an option");
+                }
+            }
+            drop(clients);
+            gone += count;
+            let is_gone = || {
+                let now = Held::read(&gateway);
+                let is_as_before = now.upstream < 0.5
+                    && now.bytes <= before.bytes
+                    && now.connections <= before.connections
+                    && now.aborts > gone - 0.5;
+                is_as_before.then_some(now)
+            };
+            let now = poll(PATIENCE, is_gone);
+            assert!(now.is_some(), "{framing}: {before:?} before, {:?} behind", Held::read(&gateway));
+            assert!(now.is_some_and(|now| now.aborts < gone + 0.5), "{framing}: {:?}", Held::read(&gateway));
+        }
+        // There is room for others, and none of the nodes is blamed.
+        let answer = raw::plain_get(gateway.port("front"), "x", "/page");
+        assert_eq!((answer.status(), answer.text().as_str()), (200, "public"), "{answer:?}");
     }
 }
