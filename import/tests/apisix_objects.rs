@@ -116,3 +116,25 @@ fn what_apisix_takes_and_has_no_counterpart_is_refused_and_not_left_out() {
         assert!(!made.report.text().contains("left out"), "{}", made.report.text());
     }
 }
+
+#[test]
+fn conditions_have_other_spellings() {
+    let with =
+        |vars: &str| plugin("cors: {}").replace("uri: /a", &format!("uri: /a, vars: {vars}"));
+    for (vars, wanted) in [
+        ("[[http_a, IN, [b]]]", r#"vars = [["http_a", "in", ["b"]]]"#),
+        ("[[arg_a, HAS, b]]", r#"vars = [["arg_a", "has", "b"]]"#),
+        (
+            "[[remote_addr, IPMATCH, [10.0.0.0/8]]]",
+            r#"vars = [["remote_addr", "ipmatch", ["10.0.0.0/8"]]]"#,
+        ),
+        ("[[http_a, \"==\", null]]", r#"vars = [["http_a", "==", ""]]"#),
+        ("[[http_a, \"~=\", null]]", r#"vars = [["http_a", "~=", ""]]"#),
+        ("[[query_string, \"==\", b]]", r#"vars = [["args", "==", "b"]]"#),
+    ] {
+        assert_lines(&with(vars), &[wanted]);
+    }
+    for vars in ["[[http_a, \">\", null]]", "[[http_a, In, [b]]]"] {
+        assert_eq!(import(&with(vars)).report.outcome(), Outcome::Refused, "{vars}");
+    }
+}

@@ -8,6 +8,8 @@ use crate::pcre;
 
 const OPERATORS: [&str; 11] =
     ["==", "~=", ">", ">=", "<", "<=", "~~", "~*", "in", "has", "ipmatch"];
+/// Other spellings of them.
+const SPELLED: [(&str, &str); 3] = [("IN", "in"), ("HAS", "has"), ("IPMATCH", "ipmatch")];
 const LOGICAL: [&str; 4] = ["AND", "OR", "!AND", "!OR"];
 
 /// A whole expression: a list of conditions that must all hold, or a word and what it joins.
@@ -57,6 +59,8 @@ fn rule(item: &Item<'_>) -> Option<Toml> {
         );
         return None;
     };
+    let spelled = SPELLED.iter().find(|(word, _)| *word == operator);
+    let operator = spelled.map_or(operator, |(_, lower)| lower);
     if !OPERATORS.contains(&operator) {
         item.invalid(format!("there is no operator {operator:?}"));
         return None;
@@ -73,11 +77,16 @@ fn rule(item: &Item<'_>) -> Option<Toml> {
         item.refuse(why);
     }
     super::doubts::condition(item, variable, operator, &nodes.last()?.value);
-    let value = value(&nodes.last()?.value).or_else(|| {
-        item.invalid("a condition compares with text, a number, a flag or a list of them");
-        None
-    })?;
-    let mut rule = vec![plain(variable)];
+    let is_missing = nodes.last()?.value == Value::Null && matches!(operator, "==" | "~=");
+    if is_missing {
+        item.changed("a variable that is empty counts as one that is not there (`null`)");
+    }
+    let value =
+        is_missing.then(|| plain("")).or_else(|| value(&nodes.last()?.value)).or_else(|| {
+            item.invalid("a condition compares with text, a number, a flag or a list of them");
+            None
+        })?;
+    let mut rule = vec![plain(super::template::renamed(variable))];
     if negated {
         rule.push(plain("!"));
     }

@@ -91,7 +91,14 @@ impl Process {
         let underscores = http.and_then(|http| http.get("underscores_in_headers"));
         work.settings.drops_underscores = underscores
             .is_some_and(|node| node.text() == Some("off") || node.value == Value::Flag(false));
-        work.settings.https_port = process.tls.first().and_then(port);
+        let attribute = document
+            .as_ref()
+            .and_then(|document| document.get("plugin_attr")?.get("redirect")?.get("https_port"));
+        let said = match attribute.map(|node| &node.value) {
+            Some(Value::Integer(number)) => u16::try_from(*number).ok(),
+            _ => None,
+        };
+        work.settings.https_port = said.or_else(|| process.tls.first().and_then(port));
         process
     }
 
@@ -130,6 +137,9 @@ impl Process {
         {
             let _ = fields.with(key, |item| {
                 super::doubts::snippets(&item);
+                if key == "plugin_attr" && item.node.entries().iter().all(|line| line.key == "redirect") {
+                    return Some(());
+                }
                 item.changed("this is not imported: docs/configuration.md has the keys of [runtime], [log] and [http]");
                 Some(())
             });

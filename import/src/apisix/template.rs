@@ -5,9 +5,23 @@
 
 use crate::fields::Item;
 
-/// Names of APISIX's that are called something else here.
-const RENAMED: [(&str, &str); 2] =
-    [("balancer_ip:$balancer_port", "upstream_addr"), ("realip_remote_addr", "remote_addr")];
+/// The address of the node that was picked, as some write it.
+const BALANCER: &str = "balancer_ip:$balancer_port";
+
+/// Names of APISIX's that are called something else here. What tells addresses apart in bytes does so in text.
+const RENAMED: [(&str, &str); 6] = [
+    ("binary_remote_addr", "remote_addr"),
+    ("content_length", "http_content_length"),
+    ("content_type", "http_content_type"),
+    ("document_uri", "uri"),
+    ("query_string", "args"),
+    ("realip_remote_addr", "remote_addr"),
+];
+
+/// What a variable is called here.
+pub(super) fn renamed(name: &str) -> &str {
+    RENAMED.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, ours)| ours)
+}
 
 /// What may stand behind a dollar sign besides variables.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -31,11 +45,9 @@ pub(super) fn template(text: &str, captures: Captures) -> String {
             rest = behind;
             continue;
         }
-        if let Some(found) = RENAMED.iter().find(|(name, _)| behind.starts_with(name)) {
-            out.push_str("${");
-            out.push_str(found.1);
-            out.push('}');
-            rest = behind.get(found.0.len()..).unwrap_or_default();
+        if let Some(after) = behind.strip_prefix(BALANCER) {
+            out.push_str("${upstream_addr}");
+            rest = after;
             continue;
         }
         let braced = behind.strip_prefix('{').and_then(|inner| inner.split_once('}'));
@@ -75,7 +87,7 @@ pub(super) fn template(text: &str, captures: Captures) -> String {
             }
             rest = after;
         } else if is_name(name) {
-            for part in ["${", name, "}"] {
+            for part in ["${", renamed(name), "}"] {
                 out.push_str(part);
             }
             rest = after;
@@ -127,6 +139,8 @@ mod tests {
             ("${host}:x", "${host}:x", "${host}:x"),
             ("$a$b", "${a}${b}", "${a}${b}"),
             ("5 $", "5 $$", "5 $$"),
+            ("$query_string${document_uri}", "${args}${uri}", "${args}${uri}"),
+            ("$query_strings", "${query_strings}", "${query_strings}"),
             ("/$1/$2", "/$$1/$$2", "/$1/$2"),
             ("${", "$${", "$${"),
             ("$`1", "$$`1", "$$`1"),

@@ -126,6 +126,7 @@ fn balance(fields: &Fields<'_>, objects: &Objects<'_>, table: &mut toml::Table) 
             Some("vars_combinations") => {
                 Toml::String(super::template::template(key, super::template::Captures::None))
             }
+            None | Some("vars") => plain(super::template::renamed(key)),
             _ => plain(key),
         })
     });

@@ -57,8 +57,12 @@ fn fields_fault(wanted: &Value, fields: &str) -> Option<String> {
         Value::Null => None,
         Value::String(lines) => lines.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
-            let have = joined(fields, name.trim());
-            (have != value.trim()).then(|| format!("{name}: {have:?}, wanted {:?}", value.trim()))
+            let (name, value) = (name.trim(), value.trim());
+            let have = joined(fields, name);
+            // The case of its options means nothing (RFC 9110, section 7.6.1).
+            let is_options = name.eq_ignore_ascii_case("connection");
+            let same = have == value || (is_options && have.eq_ignore_ascii_case(value));
+            (!same).then(|| format!("{name}: {have:?}, wanted {value:?}"))
         }),
         other => {
             let pattern = other["regex"].as_str().expect("a regular expression");

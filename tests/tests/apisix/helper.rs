@@ -167,7 +167,8 @@ impl Answer {
         let has = |wanted: &str| {
             fields.iter().any(|field| field.to_ascii_lowercase().starts_with(wanted))
         };
-        if !has("content-type:") {
+        let switches = self.status == 101;
+        if !switches && !has("content-type:") {
             head.push_str("Content-Type: text/plain\r\n");
         }
         for field in &fields {
@@ -176,7 +177,7 @@ impl Answer {
         }
         if self.chunked {
             head.push_str("Transfer-Encoding: chunked\r\n\r\n");
-        } else if has("content-length:") {
+        } else if switches || has("content-length:") {
             head.push_str("\r\n");
         } else {
             head.extend(["Content-Length: ", &self.body.len().to_string(), "\r\n\r\n"]);
@@ -293,11 +294,29 @@ fn answer(port: u16, request: &Message) -> Option<Answer> {
         "server_error" => Some(Answer::text(500, "500 Internal Server Error\n")),
         "uri" => ok(&format!("uri: {path}\n{}", listed(request, &forwarded))),
         "old_uri" => ok(&format!("uri: {path}\n{}", listed(request, &[]))),
+        "websocket_handshake" | "websocket_handshake_route" => Some(handshake(request)),
         name if name.starts_with("uri_plugin_proxy_rewrite") => {
             ok(&format!("uri: {path}\n{}", listed(request, &forwarded)))
         }
         _ => with_arguments(port, request, &name),
     }
+}
+
+/// A handshake of WebSocket's, with the answer to the key that the suite sends; its frame is not compared.
+fn handshake(request: &Message) -> Answer {
+    let is_asked = request.head.get("upgrade").is_some_and(|name| name == "websocket");
+    if !is_asked {
+        return Answer::text(400, "400 Bad Request\n");
+    }
+    let mut fields = vec![
+        String::from("Upgrade: websocket"),
+        String::from("Connection: upgrade"),
+        String::from("Sec-WebSocket-Accept: HSmrc0sMlYUkAGmm5OPpG2HaGWk="),
+    ];
+    if let Some(protocol) = request.head.get("sec-websocket-protocol") {
+        fields.push(format!("Sec-WebSocket-Protocol: {protocol}"));
+    }
+    Answer { fields, ..Answer::text(101, "") }
 }
 
 /// The arguments of a query by name, a line each.

@@ -182,6 +182,11 @@ fn process_settings(text: &str, ports: &Ports, trusted: &Path) -> String {
     if !settings.is_object() {
         settings = serde_json::json!({});
     }
+    // Redirects lead to the port that is listened on there.
+    let listened = settings["apisix"]["ssl"]["listen"][0]["port"].as_u64().unwrap_or(9443);
+    if settings["plugin_attr"]["redirect"]["https_port"].is_null() {
+        settings["plugin_attr"]["redirect"]["https_port"] = Value::from(listened);
+    }
     let loopback = |port: u16| serde_json::json!([{"ip": "127.0.0.1", "port": ports.ours(port)}]);
     settings["apisix"]["node_listen"] = loopback(1984);
     settings["apisix"]["ssl"]["listen"] = loopback(1994);

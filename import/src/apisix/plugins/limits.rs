@@ -5,7 +5,7 @@ use toml::Value as Toml;
 use crate::document::Value;
 use crate::fields::{Fields, Item, plain, put};
 
-use super::super::template::{Captures, literal, template};
+use super::super::template::{Captures, literal, renamed, template};
 use super::{Target, stores};
 
 const POLICIES: [&str; 4] = ["local", "redis", "redis-cluster", "redis-sentinel"];
@@ -189,7 +189,7 @@ fn common(fields: &Fields<'_>, kinds: &'static [&'static str], table: &mut toml:
         Some(match kind {
             "constant" => literal(key),
             "var_combination" => template(key, Captures::None),
-            _ => format!("${{{key}}}"),
+            _ => format!("${{{}}}", renamed(key)),
         })
     });
     put(table, "key", Some(key.unwrap_or_else(|| String::from("${remote_addr}"))));

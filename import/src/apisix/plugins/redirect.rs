@@ -40,9 +40,7 @@ pub(super) fn redirect(fields: &Fields<'_>, target: &mut Target<'_>) {
     if to_https == Some(true) {
         fields.exclusive("http_to_https", "append_query_string");
         put(&mut table, "http_to_https", to_https);
-        if let Some(port) = fields.item().work.settings.https_port.filter(|port| *port != 443) {
-            put(&mut table, "https_port", Some(i64::from(port)));
-        }
+        put(&mut table, "https_port", fields.item().work.settings.https_port.map(i64::from));
     } else if fields.has("http_to_https") && !fields.has("uri") && !fields.has("regex_uri") {
         // Says that nothing is to be done.
         fields.ignore(&["ret_code", "append_query_string", "encode_uri"]);
