@@ -10,7 +10,7 @@ use crate::proof::Draft;
 use super::conditions::leaf;
 use super::guards::nobody;
 use super::job::{Job, Refused, source, values};
-use super::jumps::{Jump, takes_all};
+use super::jumps::{Jump, is_jump, takes_all};
 use super::listen::{Ports, ServerBlock};
 use super::location::{Compared, Comparison, Leads, LocationBlock, slots};
 use super::proxy::FieldLine;
@@ -287,6 +287,13 @@ fn body<'a>(
     jump: Option<&'a Directive>,
 ) -> Result<Body<'a>, Refused> {
     let taken = job.leads_to(location, all)?.unwrap_or(location);
+    let again = |one: &&Directive| is_jump(one) || (jump.is_some() && one.name == "rewrite");
+    if !std::ptr::eq(taken, location)
+        && let Some(line) = taken.scope.own().iter().find(again)
+    {
+        job.refuse(line, "`last` in a named location is not converted, nor a `rewrite` behind one");
+        return Err(Refused);
+    }
     let blocks = [server.directive.inner(), taken.directive.inner()];
     let constants = job.constants(&blocks)?;
     let fixed =

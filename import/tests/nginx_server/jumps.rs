@@ -156,3 +156,16 @@ fn what_stands_in_front_of_it_or_asks_what_it_changes_is_refused() {
     assert_eq!(old.len(), 2, "{all:?}");
     assert!(!old[0].contains_key("refuse") && old[1].contains_key("refuse"), "{all:?}");
 }
+
+#[test]
+fn a_named_location_rewrites_nothing_once_more() {
+    const WANTED: &str = "in a named location";
+    let files = "location /new/ { try_files $uri @app; }";
+    let lines = format!("{files} location @app {{ rewrite ^/(.*)$ /app/$1 last; {PASS} }}");
+    refused("", &lines, WANTED);
+    let old = format!("location /old/ {{ rewrite ^/old/(.*)$ /new/$1 last; {PASS} }}");
+    let lines = format!("{old} {files} location @app {{ rewrite ^/x/(.*)$ /$1 break; {PASS} }}");
+    refused("", &lines, WANTED);
+    let lines = format!("{old} {files} location @app {{ {PASS} }}");
+    assert_eq!(of(&routes(&import("", &lines)), "/old/*").len(), 2);
+}

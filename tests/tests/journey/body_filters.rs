@@ -338,9 +338,7 @@ on_both_drivers! {
         let gateway = Setup::new(scratch.path(), driver, HELD).set("upstream", &upstream.port).start();
         let before = Held::read(&gateway);
         let mut gone = 0.0;
-        for (round, (framing, resets)) in
-            [("sized", false), ("chunked", true), ("closed", false), ("sized", true)].into_iter().enumerate()
-        {
+        for (framing, resets) in [("sized", false), ("chunked", true), ("closed", false), ("sized", true)] {
             let clients: Vec<Raw> = (0..CLIENTS).map(|_| {
                 let mut client = raw::plain(gateway.port("front"));
                 let request = format!("GET /{framing} HTTP/1.1\r\nHost: x\r\n\r\n");
