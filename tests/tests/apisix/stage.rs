@@ -170,7 +170,7 @@ fn shows_none(config: &Value) -> bool {
     let shows = |route: &Value| {
         let tls = &route["upstream"]["tls"];
         route["upstream"].is_null()
-            || tls.get("client_cert").or(tls.get("client_cert_id")).is_some()
+            || ["client_cert", "client_cert_id"].iter().any(|key| tls.get(key).is_some())
     };
     routes.peek().is_some() && routes.all(|(_, route)| !shows(route))
 }
