@@ -25,8 +25,9 @@ pub mod server;
 pub mod session_facts;
 mod settings;
 mod signatures;
+mod upstream_failure;
 
-pub use client::{UpstreamFailure, UpstreamTls};
+pub use client::UpstreamTls;
 pub use handshake::hello::{Hello, HelloError, HelloReader};
 pub use handshake::notes::HandshakeNotes;
 pub use load::keys::PEM_BYTES_MAX;
@@ -37,3 +38,4 @@ pub use resumption::tickets::TicketKeys;
 pub use server::ServerTls;
 pub use settings::TlsSettings;
 pub(crate) use signatures::{verify_tls12, verify_tls13};
+pub use upstream_failure::UpstreamFailure;

@@ -7,7 +7,8 @@
 use rustls::ProtocolVersion;
 use rustls::pki_types::{CertificateDer, ServerName};
 
-use super::client::{UpstreamFailure, UpstreamTls};
+use super::client::UpstreamTls;
+use super::upstream_failure::UpstreamFailure;
 use crate::identity::TimeRange;
 
 /// What a handshake with an upstream agreed on.

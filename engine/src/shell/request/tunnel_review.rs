@@ -29,7 +29,7 @@ use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::state::log_limits::LogCause;
 use crate::shell::transport::net;
-use crate::tls::client::UpstreamFailure;
+use crate::tls::UpstreamFailure;
 use crate::tls::peer::UpstreamPeer;
 use crate::wire::view::RequestView;
 
