@@ -177,3 +177,11 @@ pub(crate) const REQUEST_ID_HEADER: &str = "X-Request-Id";
 /// `request_id.range_id.char_set`: APISIX's.
 pub(crate) const RANGE_ID_CHARS: &str =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+/// `crl_fetch.refresh`. Most lists are issued for a day or more; who asks whether there is a new one costs a
+/// server little.
+pub(crate) const CRL_REFRESH: Duration = Duration::from_secs(3_600);
+/// `crl_fetch.timeout`: a list of some MiB over a slow line.
+pub(crate) const CRL_TIMEOUT: Duration = Duration::from_secs(30);
+/// `crl_fetch.max_size`: two million entries. The largest lists in use have some 10 MiB.
+pub(crate) const CRL_SIZE_MAX: u64 = 64 << 20;

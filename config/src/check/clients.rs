@@ -167,7 +167,17 @@ impl Check<'_> {
 
     /// Authorities of its own.
     fn trust(&mut self, raw: &Raw) -> Option<usize> {
-        for key in ["depth", "allow_v1", "eku", "clock_skew", "crl", "crl_expired", "crl_missing"] {
+        const NEED_CA: [&str; 8] = [
+            "depth",
+            "allow_v1",
+            "eku",
+            "clock_skew",
+            "crl",
+            "crl_distribution_points",
+            "crl_expired",
+            "crl_missing",
+        ];
+        for key in NEED_CA {
             if raw.has(key) && !raw.has("ca") {
                 let help = "the server name's own holds without it";
                 self.error(raw.at(key), raw.path(key), "this needs `ca`", help);

@@ -27,6 +27,8 @@ pub(crate) struct Check<'a> {
     pub(super) client_certs: ClientCerts,
     /// Authorities that routes have of their own.
     pub(super) trusts: Vec<ClientAuth>,
+    /// Where `[crl_fetch]` is; without it nothing is fetched.
+    pub(super) crl_fetch_place: Option<Place>,
     /// Is it a response that is spoken of, whose status is known?
     pub(super) in_response: bool,
     /// Where `http_to_https` leads: a port that speaks TLS.

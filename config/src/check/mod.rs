@@ -17,6 +17,7 @@ mod conditions;
 mod constants;
 mod context;
 mod cors;
+mod crl_fetch;
 mod demands;
 mod file;
 mod headers;

@@ -183,7 +183,8 @@ impl Check<'_> {
         if revocation.is_some() && verify == UpstreamVerify::Off {
             let message = "`crl` needs a chain that is verified";
             let help = "set `verify` to \"full\" or \"ca\"";
-            self.error(raw.at("crl"), raw.path("crl"), message, help);
+            let key = if raw.has("crl") { "crl" } else { "crl_distribution_points" };
+            self.error(raw.at(key), raw.path(key), message, help);
         }
         let pins = self.pins(raw);
         let broken = ["ca", "client_cert", "client_key", "client_cert_id", "crl", "pins"];

@@ -10,6 +10,7 @@ mod balance;
 mod body_filters;
 mod breaker;
 mod checks;
+mod crl_fetch;
 pub(crate) mod example;
 pub(crate) mod foreign_keys;
 mod header_changes;

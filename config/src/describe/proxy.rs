@@ -17,7 +17,7 @@ use crate::describe::retry::{
 };
 use crate::describe::route_client::{CLIENT, REFUSE};
 use crate::describe::shaping::{CORS, REDIRECT, RESPONSE, RETURN, REWRITE};
-use crate::describe::ssl_client::{CRL, CRL_EXPIRED, CRL_MISSING};
+use crate::describe::ssl_client::{CRL, CRL_DISTRIBUTION_POINTS, CRL_EXPIRED, CRL_MISSING};
 use crate::describe::tables::{DESC, ID_DOC, LABELS, NAME, STATUS};
 use crate::describe::versions_and_groups::{SSL_CIPHERS, SSL_ECDH_CURVE, SSL_PROTOCOLS};
 use crate::model::{HttpReuse, ProxyTlv, Scheme, UpstreamVerify};
@@ -210,6 +210,7 @@ pub(super) static TLS: Table = Table {
                  about at every load.",
         ),
         CRL,
+        CRL_DISTRIBUTION_POINTS,
         CRL_EXPIRED,
         CRL_MISSING,
         optional(

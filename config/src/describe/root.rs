@@ -1,5 +1,6 @@
 //! The file as a whole.
 
+use crate::describe::crl_fetch::CRL_FETCH;
 use crate::describe::http::HTTP;
 use crate::describe::key::{Kind, Table, optional, required};
 use crate::describe::log::LOG;
@@ -39,6 +40,12 @@ pub(crate) static ROOT: Table = Table {
         ),
         optional("metrics", Kind::Table(&METRICS), "no metrics", "Metrics for Prometheus."),
         optional("admin", Kind::Table(&ADMIN), "no socket", "The socket of `ferrule ctl`."),
+        optional(
+            "crl_fetch",
+            Kind::Table(&CRL_FETCH),
+            "no list is fetched",
+            "How revocation lists are fetched.",
+        ),
         required("listen", Kind::Tables(&LISTEN), "Where to listen."),
         optional("ssls", Kind::Tables(&SSLS), "none", "Certificates, and the clients they trust."),
         optional("ssl_defaults", Kind::Table(&SSL_DEFAULTS), "none", "What all `[[ssls]]` share."),

@@ -3,7 +3,9 @@
 use crate::defaults;
 use crate::describe::key::{Fallback, Key, Kind, Table, Words, flag, optional, required, with};
 use crate::describe::refused;
-use crate::describe::ssl_client::{ALLOW, CLOCK_SKEW, CRL, CRL_EXPIRED, CRL_MISSING, DENY, EKU};
+use crate::describe::ssl_client::{
+    ALLOW, CLOCK_SKEW, CRL, CRL_DISTRIBUTION_POINTS, CRL_EXPIRED, CRL_MISSING, DENY, EKU,
+};
 use crate::model::Satisfy;
 use crate::words::Word;
 
@@ -55,6 +57,7 @@ static ROUTE_CLIENT: Table = Table {
         EKU,
         CLOCK_SKEW,
         CRL,
+        CRL_DISTRIBUTION_POINTS,
         CRL_EXPIRED,
         CRL_MISSING,
         optional(

@@ -20,7 +20,14 @@ pub(super) const CRL: Key = optional(
     Kind::Texts,
     "revocation is not checked",
     "Certificate revocation lists, PEM (several in a file are fine) or DER: paths, or the text \
-         itself. Every authority of a chain needs one.",
+         itself. One that begins with `http://` is fetched, as `[crl_fetch]` says. Every authority of \
+         a chain needs one.",
+);
+pub(super) const CRL_DISTRIBUTION_POINTS: Key = flag(
+    "crl_distribution_points",
+    false,
+    "Also fetch the lists that the certificates in `ca` name themselves (`cRLDistributionPoints`). \
+         What peers send is never asked for the place of a list. Needs `[crl_fetch]`.",
 );
 pub(super) const CRL_EXPIRED: Key = with(
     "crl_expired",
@@ -131,6 +138,7 @@ pub(super) static CLIENT: Table = Table {
         EKU,
         CLOCK_SKEW,
         CRL,
+        CRL_DISTRIBUTION_POINTS,
         CRL_EXPIRED,
         CRL_MISSING,
         flag("send_ca_names", true, "Name the authorities when asking for the certificate."),

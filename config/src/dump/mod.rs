@@ -6,6 +6,7 @@ mod active_checks;
 mod balance;
 mod breaker;
 mod checks;
+mod crl_fetch;
 mod demands;
 mod http;
 mod limits;
@@ -114,6 +115,9 @@ impl Config {
         if let Some(admin) = &self.admin {
             out.header("[admin]");
             out.text_line("socket", &admin.socket.display().to_string());
+        }
+        if let Some(fetch) = &self.crl_fetch {
+            crl_fetch::dump_crl_fetch(out, fetch);
         }
         http::dump_http(out, http);
     }

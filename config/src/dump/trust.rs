@@ -36,7 +36,12 @@ pub(super) fn dump_upstream_tls(out: &mut Writer, header: &str, tls: &UpstreamTl
 
 pub(super) fn dump_revocation(out: &mut Writer, revocation: Option<&Revocation>) {
     if let Some(revocation) = revocation {
-        out.line("crl", list(revocation.crls.iter().map(pem_text)));
+        let urls = revocation.urls.iter().map(ToString::to_string);
+        let all: Vec<String> = revocation.crls.iter().map(pem_text).chain(urls).collect();
+        if !all.is_empty() {
+            out.line("crl", list(all.into_iter()));
+        }
+        out.line("crl_distribution_points", revocation.distribution_points);
         out.text_line("crl_expired", revocation.expired.word());
         out.text_line("crl_missing", revocation.missing.word());
     }

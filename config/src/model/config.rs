@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::access::Xfcc;
+use super::crl_fetch::CrlFetch;
 use super::files::Pem;
 use super::header_ops::HeaderValue;
 use super::http::Http;
@@ -31,6 +32,8 @@ pub struct Config {
     pub metrics: Option<Metrics>,
     /// Where `ferrule ctl` gets in; `None` opens no socket.
     pub admin: Option<Admin>,
+    /// How revocation lists are fetched; `None` fetches none.
+    pub crl_fetch: Option<CrlFetch>,
     /// Stripped from every request on every listener, then set from the connection.
     pub identity_headers: Vec<HeaderValue>,
     /// What is done about Envoy's `X-Forwarded-Client-Cert`.

@@ -14,6 +14,7 @@ mod checks;
 mod cipher_suite;
 mod condition;
 mod config;
+mod crl_fetch;
 mod demand;
 mod files;
 mod header_ops;
@@ -51,6 +52,7 @@ pub use checks::{Checks, OutlierDetection, PassiveChecks, PassiveHealthy, Passiv
 pub use cipher_suite::CipherSuite;
 pub use condition::{Condition, Order, Test};
 pub use config::Config;
+pub use crl_fetch::{CrlFetch, CrlUrl};
 pub use demand::{AddressDemand, AddressList, RefuseRule, Satisfy};
 pub use files::{FileAt, KeyPair, Pem, PemSource};
 pub use header_ops::{HeaderOps, HeaderValue};

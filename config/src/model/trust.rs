@@ -2,16 +2,22 @@
 
 use strum::{IntoStaticStr, VariantArray, VariantNames};
 
+use super::crl_fetch::CrlUrl;
 use super::files::Pem;
 use crate::place::Place;
 
-/// `crl`, `crl_expired` and `crl_missing`
+/// `crl`, `crl_distribution_points`, `crl_expired` and `crl_missing`
 #[derive(Clone, Debug)]
 pub struct Revocation {
     /// Where in the file.
     pub place: Place,
-    /// Never empty.
+    /// Files and texts.
     pub crls: Vec<Pem>,
+    /// Lists that are fetched.
+    pub urls: Vec<CrlUrl>,
+    /// Are the lists fetched that the certificates of the authorities name? If not, there is a list
+    /// or a URL.
+    pub distribution_points: bool,
     /// What a list past its `nextUpdate` means.
     pub expired: CrlExpired,
     /// What it means that there is no list of an authority.

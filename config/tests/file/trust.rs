@@ -81,3 +81,57 @@ fn revocation_and_pins_are_whole() {
         assert_problems(&format!("{LISTEN}{object}tls = {{ {keys} }}\n{ROUTE}"), wanted);
     }
 }
+
+/// What is fetched needs a place to be kept, and a URL that is fetched.
+#[test]
+fn lists_that_are_fetched_are_whole() {
+    const FETCH: &str = "crl_fetch.directory = 'lists'\n";
+    let table = |keys: &str| {
+        let object = format!("sni = 'a'\ncert = 'c'\nkey = 'k'\nclient = {{ ca = 'a', {keys} }}\n");
+        format!("{TLS_LISTEN}[[ssls]]\n{object}{ROUTE}")
+    };
+    let cases: [(&str, &[Wanted<'_>]); 4] = [
+        (
+            "crl = ['x.crl', 'https://a/x']",
+            &[(7, 38, "ssls[0].client.crl[1]", "this is not fetched: a list is signed by its CA")],
+        ),
+        ("crl = 'ldap://a/x'", &[(7, 28, "ssls[0].client.crl", "this is not fetched: lists come")]),
+        (
+            "crl = 'http://me:pass@a/x'",
+            &[(7, 28, "ssls[0].client.crl", "this has a user, which would be a secret")],
+        ),
+        ("crl = 'http://a/x', crl_distribution_points = true, crl_missing = 'allow'", &[]),
+    ];
+    for (keys, wanted) in cases {
+        assert_problems(&format!("{FETCH}{}", table(keys)), wanted);
+    }
+    for (keys, column, key) in [
+        ("crl = 'http://a/x'", 28, "crl"),
+        ("crl_distribution_points = true", 48, "crl_distribution_points"),
+    ] {
+        let field = format!("ssls[0].client.{key}");
+        assert_problems(&table(keys), &[(6, column, &field, "there is no [crl_fetch]")]);
+    }
+    let cases: [(&str, &[Wanted<'_>]); 4] = [
+        ("crl_fetch = {}\n", &[(1, 13, "crl_fetch.directory", "is missing")]),
+        ("crl_fetch.directory = ''\n", &[(1, 23, "crl_fetch.directory", "this is empty")]),
+        (
+            "crl_fetch = { directory = 'x', refresh = '8d' }\n",
+            &[(1, 42, "crl_fetch.refresh", "is out of range")],
+        ),
+        (
+            "crl_fetch = { directory = 'x', timeout = '1ms' }\n",
+            &[(1, 42, "crl_fetch.timeout", "is out of range")],
+        ),
+    ];
+    for (fetch, wanted) in cases {
+        assert_problems(&format!("{fetch}{}", table("crl = 'x'")), wanted);
+    }
+    let secret = read_text(
+        Path::new("/etc/ferrule.toml"),
+        format!("{FETCH}{}", table("crl = 'http://me:hunter2@a/x'")),
+        &|_| None,
+    );
+    let problems = secret.map_or_else(|problems| problems, |draft| draft.problems);
+    assert!(!format!("{problems}").contains("hunter2"), "{problems}");
+}

@@ -1,6 +1,6 @@
 //! The control threads, written with std alone, but for the one that asks
 //! upstream nodes whether they work (`checks`). One supervises the cores and handles signals, one reads
-//! files, and others resolve names, write logs and serve the
+//! files, and others resolve names, fetch revocation lists, write logs and serve the
 //! endpoints; each store has one that exchanges counts with it.
 //!
 //! Code here may reach a data core only through its [`CoreLink`](crate::setup::CoreLink). No core ever waits
@@ -13,6 +13,8 @@ pub mod process;
 pub mod logs;
 
 pub mod checks;
+/// Revocation lists that are fetched.
+pub(crate) mod crl_fetch;
 pub mod names;
 /// Counts that gateways exchange.
 mod stores;

@@ -194,6 +194,11 @@ impl UpstreamTls {
         verdict_cache::unchanged_around(&presented, anchors, revocation.as_ref(), clock)
     }
 
+    /// The authorities that its nodes are verified by.
+    pub(crate) fn anchors(&self) -> &Anchors {
+        &self.check.trust.anchors
+    }
+
     /// A digest of everything but the server name that tells its connections from those of
     /// other upstreams: our certificate, whom we trust, how, and which versions.
     #[must_use]

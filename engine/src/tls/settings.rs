@@ -65,7 +65,8 @@ impl TlsSettings {
     ) -> Self {
         let provider = Arc::new(provider());
         let before = before.map(|settings| &settings.objects);
-        let mut found = Findings { before, now, ..Findings::default() };
+        let crl_directory = config.crl_fetch.as_ref().map(|fetch| fetch.directory.clone());
+        let mut found = Findings { before, now, crl_directory, ..Findings::default() };
         let files = ticket_files::take_or_keep(&config.http.ticket_key_files, &mut found);
         let servers: Vec<ServerTls> = config
             .servers

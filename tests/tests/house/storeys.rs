@@ -20,6 +20,7 @@ const HOUSES: [House; 2] = [
             "logs",
             "names",
             "checks",
+            "crl_fetch",
             "stores",
             "state",
             "metrics",

@@ -21,6 +21,7 @@ mod checked_addresses;
 mod circuit_breaker;
 mod conditions;
 mod cors;
+mod crl_fetch;
 mod cut;
 mod cve;
 mod dead_nodes;

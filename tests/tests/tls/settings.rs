@@ -285,6 +285,8 @@ fn revocation(texts: &[String]) -> Revocation {
     Revocation {
         place: Place::default(),
         crls: texts.iter().map(|text| inline(text)).collect(),
+        urls: Vec::new(),
+        distribution_points: false,
         expired: CrlExpired::Reject,
         missing: CrlMissing::Reject,
     }

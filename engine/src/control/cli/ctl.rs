@@ -251,6 +251,12 @@ fn status(answer: &Value) -> String {
     if !list(answer, "failing_nodes").is_empty() {
         out.push_str(&table(&["UPSTREAM", "NODE THAT FAILS", "FOR", "TRIES FAILED"], failing));
     }
+    let fetches = list(answer, "crl_fetches")
+        .iter()
+        .map(|one| ["/url", "/fetched", "/failed", "/error"].map(|path| shown(one, path)).to_vec());
+    if !list(answer, "crl_fetches").is_empty() {
+        out.push_str(&table(&["REVOCATION LIST", "FETCHED", "FAILED", "LAST ERROR"], fetches));
+    }
     let cores = list(answer, "cores").iter().map(|one| {
         ["/core", "/generation", "/connections", "/requests"].map(|path| shown(one, path)).to_vec()
     });

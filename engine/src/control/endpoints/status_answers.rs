@@ -51,6 +51,7 @@ pub(super) fn status(status: &ProcessStatus) -> Value {
             "last_at": reloads.last_at,
             "last_ok": !matches!(reloads.last, Some(Err(_))),
         },
+        "crl_fetches": crl_fetches_json(status),
         "failing_nodes": failing_json(&status.node_states()),
         "cores": status.links.iter().map(|link| core_json(link)).collect::<Vec<_>>(),
         "listeners": current.as_ref().map(listeners_json),
@@ -76,6 +77,20 @@ pub(super) fn certs(status: &ProcessStatus) -> Value {
         "crls": crls,
         "client_cas": uses,
     })
+}
+
+/// How fetches of revocation lists went.
+fn crl_fetches_json(status: &ProcessStatus) -> Vec<Value> {
+    let records = status.crl_fetches.records().into_iter().map(|(url, record)| {
+        json!({
+            "url": url.text(),
+            "fetched": record.successes,
+            "failed": record.failures,
+            "fetched_at": record.fetched_at,
+            "error": record.error,
+        })
+    });
+    records.collect()
 }
 
 /// The upstream nodes that fail, as many as are read at a glance.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::breakers::breakers;
 use super::buffers::buffers;
-use super::certificates::{certificates, revocation_lists};
+use super::certificates::{certificates, fetched_lists, revocation_lists};
 use super::counters::counted;
 use super::events::{events, times};
 use super::families::{Family, leave_out_surplus, number, signed};
@@ -50,6 +50,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
     all.extend(certificates(entries.unwrap_or_default()));
     let lists = current.as_ref().map(|current| &*current.generation.tls.crls);
     all.extend(revocation_lists(lists.unwrap_or_default()));
+    all.extend(fetched_lists(&status.crl_fetches));
     all.push(refused_files(status));
     let left_out = leave_out_surplus(&mut all);
     all.push(

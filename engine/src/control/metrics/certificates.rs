@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::families::{Family, LabelSet, number, signed};
+use crate::control::crl_fetch::CrlFetchBoard;
 use crate::control::state::certificates::ConfiguredCertificate;
 use crate::tls::load::loaded_crl::LoadedCrl;
 
@@ -39,6 +40,30 @@ pub(super) fn certificates(entries: &[ConfiguredCertificate]) -> Vec<Family> {
         begins.push(labels, signed(entry.not_before));
     }
     vec![ends, begins]
+}
+
+/// How fetches of revocation lists went, by URL.
+pub(super) fn fetched_lists(board: &CrlFetchBoard) -> [Family; 2] {
+    let mut fetches = Family::counter(
+        "ferrule_crl_fetches",
+        "Fetches of certificate revocation lists, by result: success if what was fetched is in force, new or \
+             not.",
+    )
+    .labelled(&["url", "result"]);
+    let mut last = Family::gauge(
+        "ferrule_crl_last_fetch_timestamp_seconds",
+        "When a certificate revocation list was last fetched with success, Unix seconds; 0 if never since the \
+             start.",
+    )
+    .labelled(&["url"]);
+    for (url, record) in board.records() {
+        let url = url.to_string();
+        for (result, count) in [("success", record.successes), ("failure", record.failures)] {
+            fetches.push(vec![("url", url.clone()), ("result", result.to_owned())], number(count));
+        }
+        last.push(vec![("url", url)], signed(record.fetched_at.unwrap_or_default()));
+    }
+    [fetches, last]
 }
 
 /// One sample for each certificate revocation list, whoever shares it.

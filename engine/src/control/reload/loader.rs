@@ -21,6 +21,7 @@ use super::source::GenerationSource;
 use super::upgrade::Successor;
 use super::watched_files::WatchedFiles;
 use crate::control::checks::Prober;
+use crate::control::crl_fetch::CrlFetcher;
 use crate::control::endpoints::open_endpoints::OpenEndpoints;
 use crate::control::logs::diagnostics;
 use crate::control::logs::outputs::LogOutputs;
@@ -225,8 +226,7 @@ fn load_after(
     let (names, look_up) = (Arc::clone(&status.names), Arc::new(resolver::system));
     let resolver = Resolver::start(links.clone(), look_up, names, &status.checks)
         .map_err(|error| StartError::of(&error))?;
-    let takes_over = takeover.is_some();
-    let manager = Arc::new(service_manager(takes_over));
+    let manager = Arc::new(service_manager(takeover.is_some()));
     reloader::warn_of_problems(&first.warnings);
     warn_of_descriptors(descriptors, &runtime, first.warnings.is_given("runtime.max_connections"));
     let listening: Vec<String> = prepared.bound().iter().map(ToString::to_string).collect();
@@ -236,6 +236,7 @@ fn load_after(
         listeners: Arc::clone(&listeners),
         resolver,
         prober: Prober::new(links.first(), &status.checks),
+        crl_fetcher: CrlFetcher::new(&status.crl_fetches),
         stores: StoreThreads::default(),
         writer: writer.clone(),
         level,
@@ -260,7 +261,7 @@ fn load_after(
         listening: listening.join(", "),
         writer,
         status,
-        takes_over,
+        takes_over: successor.is_some(),
         manager: Arc::clone(&reloader.manager),
     };
     Ok(Loaded { initial, reloader, successor })

@@ -16,7 +16,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::control::endpoints::open_endpoints;
 use crate::control::logs::log_file;
-use crate::control::process::{machine, pid_file};
+use crate::control::process::{directory, machine, pid_file};
 
 /// Adds to the problems what stands in the way of a configuration. `before` is the one in force: its addresses
 /// are not asked for again, because a socket stays even if its address leaves the machine.
@@ -34,6 +34,13 @@ pub(super) fn check(config: &Config, before: Option<&Config>, problems: &mut Pro
         let message = format!("{} cannot be opened: {error}", admin.socket.display());
         let help = "a directory that is there, and that this user may write to";
         problems.push_at(admin.place, "admin.socket", message, Some(help.to_owned()));
+    }
+    if let Some(fetch) = &config.crl_fetch
+        && let Err(error) = directory::can_hold(&fetch.directory.join("list"))
+    {
+        let message = format!("{} cannot keep lists: {error}", fetch.directory.display());
+        let help = "a directory that is there, and that this user may write to";
+        problems.push_at(fetch.place, "crl_fetch.directory", message, Some(help.to_owned()));
     }
     let runtime = &config.runtime;
     if let Some(path) = &runtime.pid_file

@@ -18,6 +18,7 @@ use super::resolver::Resolver;
 use super::source::GenerationSource;
 use super::watched_files::WatchedFiles;
 use crate::control::checks::Prober;
+use crate::control::crl_fetch::CrlFetcher;
 use crate::control::endpoints::open_endpoints::{OpenEndpoints, PreparedEndpoints};
 use crate::control::logs::diagnostics::LevelSwitch;
 use crate::control::logs::outputs::{LogOpenError, LogOutputs};
@@ -57,6 +58,8 @@ pub struct Reloader {
     pub(super) resolver: Resolver,
     /// Asks the nodes whether they work.
     pub(super) prober: Prober,
+    /// Fetches revocation lists.
+    pub(super) crl_fetcher: CrlFetcher,
     /// Exchange counts of limits with other gateways.
     pub(super) stores: StoreThreads,
     /// Writes both logs.
@@ -278,6 +281,7 @@ impl Reloader {
         self.status.activate(generation, meters, shared, shown.bound());
         self.resolver.publish(generation, addresses);
         self.prober.follow(generation);
+        self.crl_fetcher.follow(generation);
     }
 }
 
@@ -364,6 +368,7 @@ pub(crate) mod testing {
             )
             .unwrap(),
             prober: Prober::new(links.first(), &status.checks),
+            crl_fetcher: CrlFetcher::new(&status.crl_fetches),
             stores: StoreThreads::default(),
             level: diagnostics::start(&writer, first.config.log.level),
             started_with: first.config.runtime.clone(),

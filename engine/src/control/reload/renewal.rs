@@ -18,13 +18,13 @@ use crate::tls::load::loaded_crl;
 const CORES_PATIENCE: Duration = Duration::from_secs(1);
 
 impl Reloader {
-    /// Checks the files of the configuration in force. Reads them again if one has changed, or was refused
-    /// some time ago. An object whose files are refused stays as it was. The result is logged.
+    /// Checks the files of the configuration in force. Reads them again if one has changed, if a revocation
+    /// list was fetched, or if one was refused some time ago. An object whose files are refused stays as it was. The result is logged.
     pub(super) fn check_files(&mut self) {
-        if !self.current.config.runtime.watch_files {
-            return;
+        let mut changed = self.crl_fetcher.take_changed();
+        if self.current.config.runtime.watch_files {
+            changed.extend(self.watched.take_changed());
         }
-        let changed = self.watched.take_changed();
         if changed.is_empty() {
             return;
         }

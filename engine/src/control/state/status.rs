@@ -12,6 +12,7 @@ use super::name_status::NameStatus;
 use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
 use super::upgrades::UpgradeBoard;
 use crate::control::checks::CheckBoard;
+use crate::control::crl_fetch::CrlFetchBoard;
 use crate::control::logs::lost_lines::LostLines;
 use crate::control::process::clock;
 use crate::health::{Breakers, NodeStates};
@@ -142,6 +143,8 @@ pub(crate) struct ProcessStatus {
     pub(crate) lost_lines: Arc<LostLines>,
     /// What active checks came to.
     pub(crate) checks: Arc<CheckBoard>,
+    /// How fetches of revocation lists went.
+    pub(crate) crl_fetches: Arc<CrlFetchBoard>,
     /// How lookups of upstream nodes' names went.
     pub(crate) names: Arc<NameStatus>,
     /// How binary upgrades went.
@@ -195,6 +198,7 @@ impl ProcessStatus {
             started_unix,
             lost_lines: Arc::default(),
             checks: Arc::default(),
+            crl_fetches: Arc::default(),
             names: Arc::default(),
             upgrades: UpgradeBoard::default(),
             fields: Mutex::new(StatusFields { reloads, ..StatusFields::default() }),

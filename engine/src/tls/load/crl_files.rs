@@ -17,7 +17,7 @@ use crate::identity::x509::crl::{CRL_BYTES_MAX, Crl, CrlError};
 use crate::tls::pem::{self, Contents, Object, PemError};
 
 /// Bytes of one file: PEM takes a third more than DER.
-const FILE_BYTES_MAX: u64 = CRL_BYTES_MAX as u64 / 2 * 3;
+pub(crate) const FILE_BYTES_MAX: u64 = CRL_BYTES_MAX as u64 / 2 * 3;
 
 /// The texts whose lists are all in use, by somebody at least.
 static IN_USE: Mutex<Vec<CrlTextInUse>> = Mutex::new(Vec::new());
@@ -90,6 +90,11 @@ impl CrlFiles {
     }
 }
 
+/// What a text holds that is no file yet.
+pub(crate) fn of_bytes(bytes: &[u8]) -> CrlFile {
+    shared(Cow::Borrowed(bytes))
+}
+
 /// What is in use of this text, or else what it holds.
 fn shared(text: Cow<'_, [u8]>) -> CrlFile {
     let digest = sha256(&text);
@@ -128,6 +133,12 @@ impl CrlTextInUse {
 }
 
 impl CrlFile {
+    /// Its lists, if every one of them is sound.
+    pub(crate) fn whole(&self) -> Option<Arc<[Arc<Crl>]>> {
+        let Self::Lists(lists) = self else { return None };
+        lists.iter().map(|one| one.list.as_ref().ok().map(Arc::clone)).collect()
+    }
+
     fn read(text: Cow<'_, [u8]>) -> Self {
         let found = |line, der| CrlInFile { line, list: Crl::parse(der).map(Arc::new) };
         if pem::is_der(&text) {

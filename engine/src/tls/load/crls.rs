@@ -11,6 +11,7 @@ use ferrule_config::model::{self, CrlExpired, CrlMissing, Pem};
 
 use super::crl_files::{CrlFile, CrlInFile};
 use super::crl_warnings;
+use super::fetched_crls::{self, TakenCrl};
 use super::findings::{Findings, NamedPem};
 use super::loaded_crl::{self, CrlText};
 use crate::identity::verify::anchors::Anchors;
@@ -34,24 +35,31 @@ pub(crate) fn load(
     found: &mut Findings<'_>,
 ) -> Option<Revocation> {
     let field = format!("{field}.crl");
+    let rules = RevocationRules {
+        expired_refuses: revocation.expired == CrlExpired::Reject,
+        missing_refuses: revocation.missing == CrlMissing::Reject,
+    };
+    let fetched = fetched_crls::take(revocation, anchors, rules, &field, found);
     let mut lists: Vec<(Arc<Crl>, &Pem)> = Vec::new();
     let (mut whole, mut texts) = (true, Vec::new());
     for pem in &revocation.crls {
         match take_or_keep(pem, anchors, &field, found) {
             Some(taken) => {
                 lists.extend(taken.iter().map(|list| (Arc::clone(list), pem)));
-                texts.push(CrlText::of(taken, pem, &field));
+                texts.push(CrlText::of(taken, loaded_crl::source_of(pem), &field));
             }
             None => whole = false,
         }
     }
-    if !whole || lists.is_empty() {
+    for TakenCrl { pem, lists: taken } in &fetched {
+        lists.extend(taken.iter().map(|list| (Arc::clone(list), pem)));
+        texts.push(CrlText::of(Arc::clone(taken), pem.name().into_owned(), &field));
+    }
+    // What is fetched may not be there yet.
+    let may_be_empty = revocation.distribution_points || !revocation.urls.is_empty();
+    if !whole || (lists.is_empty() && !may_be_empty) {
         return None;
     }
-    let rules = RevocationRules {
-        expired_refuses: revocation.expired == CrlExpired::Reject,
-        missing_refuses: revocation.missing == CrlMissing::Reject,
-    };
     let clock = Clock { now: found.now, skew };
     for (list, pem) in &lists {
         let all = lists.iter().map(|(list, _)| &**list);

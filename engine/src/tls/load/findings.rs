@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt::Display;
 use std::hash::Hash;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ferrule_config::model::Pem;
 use ferrule_config::{Place, Problem};
@@ -28,6 +28,8 @@ pub(crate) struct Findings<'p> {
     /// The texts of revocation lists in use.
     pub(crate) crls: Vec<CrlText>,
     pub(crate) crl_files: CrlFiles,
+    /// Where fetched lists are kept; `None` if none is fetched.
+    pub(crate) crl_directory: Option<PathBuf>,
     pub(crate) objects: LoadedObjects,
     pub(crate) shared: SharedObjects,
     pub(crate) kept: Vec<KeptObject>,

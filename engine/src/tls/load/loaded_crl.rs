@@ -18,7 +18,7 @@ use crate::identity::x509::name;
 pub struct LoadedCrl {
     /// The keys that name it, as `ssls[0].client.crl`.
     pub keys: BoundedNames,
-    /// Its files, or `inline`.
+    /// Its files or URLs, or `inline`.
     pub sources: BoundedNames,
     /// Its CA's name, RFC 2253.
     pub issuer: String,
@@ -43,9 +43,9 @@ pub(crate) struct CrlText {
 }
 
 impl CrlText {
-    /// Lists that were loaded, the text that they came from, and the key that names it.
-    pub(crate) fn of(lists: Arc<[Arc<Crl>]>, pem: &Pem, key: &str) -> Self {
-        Self { lists, source: source_of(pem), keys: BoundedNames::of(&key) }
+    /// Lists that were loaded, the file or URL that they came from, and the key that names it.
+    pub(crate) fn of(lists: Arc<[Arc<Crl>]>, source: String, key: &str) -> Self {
+        Self { lists, source, keys: BoundedNames::of(&key) }
     }
 }
 

@@ -25,6 +25,8 @@ pub struct LoadedObjects {
     pub(crate) authorities: BTreeMap<Place, Ders>,
     pub(crate) pairs: BTreeMap<Place, Arc<CertifiedKey>>,
     pub(crate) lists: BTreeMap<Place, Arc<[Arc<Crl>]>>,
+    /// Lists that were fetched, by the files that keep them.
+    pub(crate) fetched: BTreeMap<PathBuf, Arc<[Arc<Crl>]>>,
     pub(crate) responses: BTreeMap<Place, Arc<[u8]>>,
     pub(crate) tickets: BTreeMap<Place, Arc<[TicketSecret]>>,
 }
@@ -96,13 +98,17 @@ impl LoadedObjects {
         let keys = |objects: &Self| -> Vec<_> {
             objects.pairs.iter().map(|(place, pair)| (*place, pair.cert.clone())).collect()
         };
+        let of = |lists: &Arc<[Arc<Crl>]>| lists.iter().map(|l| l.digest()).collect::<Vec<_>>();
         let digests = |objects: &Self| -> Vec<_> {
-            let of = |lists: &Arc<[Arc<Crl>]>| lists.iter().map(|l| l.digest()).collect::<Vec<_>>();
             objects.lists.iter().map(|(place, lists)| (*place, of(lists))).collect()
+        };
+        let fetched = |objects: &Self| -> Vec<_> {
+            objects.fetched.iter().map(|(path, lists)| (path.clone(), of(lists))).collect()
         };
         self.authorities == other.authorities
             && keys(self) == keys(other)
             && digests(self) == digests(other)
+            && fetched(self) == fetched(other)
             && self.responses == other.responses
             && self.tickets == other.tickets
     }

@@ -10,6 +10,7 @@ pub(crate) mod crl_warnings;
 pub mod crls;
 pub(crate) mod encrypted_key;
 pub(crate) mod encryption_names;
+pub(crate) mod fetched_crls;
 pub(crate) mod findings;
 pub(crate) mod keys;
 pub mod loaded_crl;

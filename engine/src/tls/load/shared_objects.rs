@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ferrule_config::Place;
-use ferrule_config::model::{self, ClientEku, CrlExpired, CrlMissing, KeyPair, Pem, PemSource};
+use ferrule_config::model::{
+    self, ClientEku, CrlExpired, CrlMissing, CrlUrl, KeyPair, Pem, PemSource,
+};
 use rustls::DistinguishedName;
 use rustls::sign::CertifiedKey;
 
@@ -63,6 +65,8 @@ pub(crate) struct UpstreamTrust {
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct CrlSources {
     crls: Vec<PemSource>,
+    urls: Vec<CrlUrl>,
+    distribution_points: bool,
     expired: CrlExpired,
     missing: CrlMissing,
 }
@@ -101,8 +105,15 @@ pub(crate) struct PairSources {
 
 impl CrlSources {
     pub(crate) fn of(revocation: &model::Revocation) -> Self {
-        let model::Revocation { place: _, crls, expired, missing } = revocation;
-        Self { crls: sources(crls), expired: *expired, missing: *missing }
+        let model::Revocation { place: _, crls, urls, distribution_points, expired, missing } =
+            revocation;
+        Self {
+            crls: sources(crls),
+            urls: urls.clone(),
+            distribution_points: *distribution_points,
+            expired: *expired,
+            missing: *missing,
+        }
     }
 }
 

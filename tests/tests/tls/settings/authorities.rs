@@ -212,6 +212,8 @@ fn a_list_of_an_unsupported_kind_is_warned_about() {
     clients.revocation = Some(Revocation {
         place: Place::default(),
         crls: vec![inline(&list)],
+        urls: Vec::new(),
+        distribution_points: false,
         expired: CrlExpired::Reject,
         missing: CrlMissing::Allow,
     });
