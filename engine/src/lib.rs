@@ -44,7 +44,7 @@
 //! | response head | `shell/request/respond.rs` | `exchange/response.rs`, `exchange/response_head.rs` |
 //! | a body that is searched | `shell/request/filtering.rs` | `plan/body_filter.rs`, `exchange/response_shape.rs` |
 //! | an answer of our own instead | `shell/request/serve.rs` | `exchange/refusal.rs`, `exchange/refusal_response.rs` |
-//! | tunnel after a 101 | `shell/request/tunnel.rs` | `exchange/upgrade.rs` |
+//! | tunnel after a 101 | `shell/request/tunnel.rs` | `exchange/upgrade.rs`, `wire/websocket.rs` |
 //! | log line and counters | `shell/request/serve.rs` | `exchange/outcome.rs`, `report/reporter.rs` |
 //!
 //! A reload takes another path: `control/reload/loader.rs` reads the file, `setup/generation.rs` builds a

@@ -23,4 +23,5 @@ pub mod span;
 pub mod target;
 pub mod trailers;
 pub mod view;
+pub mod websocket;
 pub mod write;

@@ -113,6 +113,7 @@ mod total_time;
 mod traffic_split;
 mod tries;
 mod tunnel;
+mod tunnel_goodbye;
 mod unasked;
 mod upgrade;
 mod upgrade_changes;

@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use ferrule_tests::{Authority, Setup, free_port, on_both_drivers, scratch, shell};
+use ferrule_tests::{
+    Authority, Driver, Gateway, Setup, free_port, on_both_drivers, scratch, shell,
+};
 use ferrule_tools::process::source_dir;
 
 const TEXT: &str = r#"
@@ -54,24 +56,55 @@ fn library(top: &Path) {
     INSTALLED.get_or_init(|| shell(top, "tests/websocket/install"));
 }
 
+/// The gateway, and where its upstreams are to listen.
+struct Place {
+    gateway: Gateway,
+    plain: u16,
+    secure: u16,
+    asgi: u16,
+}
+
+fn place(dir: &Path, driver: Driver) -> Place {
+    let authority = Authority::new("ca");
+    std::fs::write(dir.join("ca.crt"), &authority.cert_pem).expect("a writable directory");
+    authority.server(&["a.test"]).write(dir, "server");
+    authority.client("alice").write(dir, "client");
+    let [plain, secure, asgi] = [free_port(), free_port(), free_port()];
+    let gateway = Setup::new(dir, driver, TEXT)
+        .quiet()
+        .runtime_line("shutdown_timeout = \"1s\"")
+        .set("plain", &plain)
+        .set("secure", &secure)
+        .set("asgi", &asgi)
+        .start();
+    Place { gateway, plain, secure, asgi }
+}
+
 on_both_drivers! {
     fn a_library_at_both_ends_notices_nothing(driver) {
         let top = source_dir();
         library(&top);
         let scratch = scratch();
-        let dir = scratch.path();
-        let authority = Authority::new("ca");
-        std::fs::write(dir.join("ca.crt"), &authority.cert_pem).expect("a writable directory");
-        authority.server(&["a.test"]).write(dir, "server");
-        authority.client("alice").write(dir, "client");
-        let [plain, secure, asgi] = [free_port(), free_port(), free_port()];
-        let gateway = Setup::new(dir, driver, TEXT)
-            .quiet().set("plain", &plain).set("secure", &secure).set("asgi", &asgi).start();
+        let Place { gateway, plain, secure, asgi } = place(scratch.path(), driver);
         let script = format!(
             "target/websocket/bin/python tests/websocket/peers.py {} {plain} {secure} {asgi} {}",
-            gateway.port("front"), dir.display()
+            gateway.port("front"), scratch.path().display()
         );
         let said = shell(&top, &script);
         assert!(said.ends_with("all is well\n"), "{said}");
+    }
+
+    /// Of a gateway that ends, both ends learn that it goes away: RFC 6455's code for that.
+    fn a_drain_is_told_to_both_ends(driver) {
+        let top = source_dir();
+        library(&top);
+        let scratch = scratch();
+        let Place { gateway, plain, secure, .. } = place(scratch.path(), driver);
+        let script = format!(
+            "target/websocket/bin/python tests/websocket/drained.py {} {plain} {secure} {} {}",
+            gateway.port("front"), scratch.path().display(), gateway.process.id()
+        );
+        let said = shell(&top, &script);
+        assert!(said.ends_with("all were told\n"), "{said}");
     }
 }

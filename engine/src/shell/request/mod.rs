@@ -36,5 +36,6 @@ mod tries;
 mod try_report;
 pub(crate) mod tunnel;
 mod tunnel_bytes;
+mod tunnel_goodbye;
 pub(crate) mod tunnel_review;
 pub(crate) mod warm_up;

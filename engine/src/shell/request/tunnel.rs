@@ -2,16 +2,18 @@
 //!
 //! Each direction reads only what the other side has room for, and passes an end on as an end (FIN,
 //! `close_notify`). A waiting tunnel holds two small buffers. Whether it may live on is asked again and
-//! again by a [`TunnelReview`].
+//! again by a [`TunnelReview`]; where that ends it, both sides are told so by a close frame, if that cannot
+//! land inside another frame ([`tunnel_goodbye`](super::tunnel_goodbye)).
 
 use std::cell::Cell;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
 use super::tunnel_bytes::TunnelBytes;
+use super::tunnel_goodbye::{GOODBYE_TIME, say_goodbye};
 use super::tunnel_review::{ClientSide, TunnelReview, UpstreamSide};
 use crate::exchange::cause::{ClientCause, UpstreamCause};
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
@@ -23,11 +25,12 @@ use crate::shell::state::core::Core;
 use crate::shell::state::log_limits::LogCause;
 use crate::shell::transport::buffers::BufferSize;
 use crate::shell::transport::deadlines::{Shut, TimerHandle};
-use crate::shell::transport::net::{Descriptor, Peek};
+use crate::shell::transport::net::{self, Descriptor, Peek};
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::{StreamReader, StreamWriter};
 use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::Opened;
+use crate::wire::websocket::{FrameSender, FrameTracker};
 
 /// A receive of so much means that large buffers are worth it.
 const FLOWING_BYTES: usize = 16_384;
@@ -39,6 +42,8 @@ struct TunnelState<'a> {
     idle: Duration,
     /// Why it ends, unless both sides have simply ended.
     ended: Cell<Option<ExchangeEnd>>,
+    /// Something may be lost that was to be sent.
+    severed: Cell<bool>,
     /// What it has carried.
     bytes: &'a TunnelBytes,
     descriptors: [Descriptor; 2],
@@ -62,12 +67,28 @@ struct TunnelDirection {
     source_lost: ExchangeEnd,
     /// How the tunnel ends if the side that is written to is lost.
     sink_lost: ExchangeEnd,
+    /// Where the frames end of what was passed on; `None` once its end was.
+    frames: Cell<Option<FrameTracker>>,
 }
 
 impl TunnelDirection {
     /// Where its bytes are counted.
     const fn carried<'a>(&self, bytes: &'a TunnelBytes) -> &'a Cell<u64> {
         if self.is_up { &bytes.up } else { &bytes.down }
+    }
+
+    /// These bytes are passed on.
+    fn track(&self, bytes: &[u8]) {
+        let mut frames = self.frames.get();
+        if let Some(frames) = &mut frames {
+            frames.advance(bytes);
+        }
+        self.frames.set(frames);
+    }
+
+    /// Can a frame of our own follow what was passed on?
+    fn takes_frame(&self) -> bool {
+        self.frames.get().is_some_and(|frames| frames.is_between_frames())
     }
 }
 
@@ -107,6 +128,7 @@ impl<'a> TunnelState<'a> {
             core,
             idle: timeout.read,
             ended: Cell::new(None),
+            severed: Cell::new(false),
             bytes,
             descriptors: [client_end, upstream_end],
             up: TunnelDirection {
@@ -116,6 +138,7 @@ impl<'a> TunnelState<'a> {
                 send_timeout: timeout.send,
                 source_lost: ClientCause::Left.end(),
                 sink_lost: UpstreamCause::ConnectionLost.end(),
+                frames: Cell::new(Some(FrameTracker::new(FrameSender::Client))),
             },
             down: TunnelDirection {
                 is_up: false,
@@ -124,6 +147,7 @@ impl<'a> TunnelState<'a> {
                 send_timeout: client_timeout,
                 source_lost: UpstreamCause::ConnectionLost.end(),
                 sink_lost: ClientCause::Left.end(),
+                frames: Cell::new(Some(FrameTracker::new(FrameSender::Server))),
             },
         }
     }
@@ -138,6 +162,7 @@ impl<'a> TunnelState<'a> {
     /// Ends both directions at once.
     fn cut(&self, ended: ExchangeEnd) {
         self.note(ended);
+        self.severed.set(true);
         for descriptor in self.descriptors {
             descriptor.shut_both();
         }
@@ -222,22 +247,46 @@ async fn carry_both(
     };
     let (mut from_client, mut to_client) = stream.split();
     let (mut from_upstream, mut to_upstream) = lease.stream.split();
-    let both = async {
-        monoio::join!(
-            carry(tunnel, &mut from_client, &mut to_upstream, &tunnel.up),
-            carry(tunnel, &mut from_upstream, &mut to_client, &tunnel.down)
-        )
+    let reviewed = {
+        let both = async {
+            monoio::join!(
+                carry(tunnel, &mut from_client, &mut to_upstream, &tunnel.up),
+                carry(tunnel, &mut from_upstream, &mut to_client, &tunnel.down)
+            )
+        };
+        let mut both = pin!(both);
+        let ended = monoio::select! {
+            _ = &mut both => None,
+            ended = review.run() => Some(ended),
+        };
+        if let Some(ended) = ended {
+            tunnel.stop_reading(ended);
+            pass_rest_on(tunnel, both, ended).await;
+        }
+        ended
     };
-    let mut both = pin!(both);
-    let ended = monoio::select! {
-        _ = &mut both => None,
-        ended = review.run() => Some(ended),
+    if let Some(ended) = reviewed.filter(|_| !tunnel.severed.get()) {
+        let client = tunnel.down.takes_frame().then_some(&mut to_client);
+        let upstream = tunnel.up.takes_frame().then_some(&mut to_upstream);
+        say_goodbye(tunnel.core, ended, client, upstream).await;
+    }
+    tunnel.blame_registry(registration);
+}
+
+/// What was read already goes out, until [`GOODBYE_TIME`] is over: whoever takes nothing does not hold it up.
+async fn pass_rest_on<T>(
+    tunnel: &TunnelState<'_>,
+    mut both: Pin<&mut impl Future<Output = T>>,
+    ended: ExchangeEnd,
+) {
+    let done = monoio::select! {
+        _ = &mut both => true,
+        () = net::sleep(GOODBYE_TIME) => false,
     };
-    if let Some(ended) = ended {
+    if !done {
         tunnel.cut(ended);
         both.await;
     }
-    tunnel.blame_registry(registration);
 }
 
 /// Closes both connections, each so that its peer understands how the tunnel ended.
@@ -362,6 +411,7 @@ async fn move_ready(
         let mut moved = 0_u64;
         let opened = source.next_piece(|input| {
             staged = sink.stage(input);
+            direction.track(input);
             moved = u64::try_from(input.len()).unwrap_or(u64::MAX);
             input.len()
         });
@@ -394,6 +444,7 @@ async fn pass_end_on(
     sink: &mut StreamWriter<'_>,
     direction: &TunnelDirection,
 ) {
+    direction.frames.set(None);
     if tunnel.ended.get().is_none()
         && let Err(cut) = sink.finish(direction.send_timeout).await
     {
