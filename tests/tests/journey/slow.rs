@@ -8,7 +8,8 @@ use std::time::Duration;
 use ferrule_tests::slow::{Mode, Siege};
 use ferrule_tests::stream::{Streams, Way};
 use ferrule_tests::{
-    Driver, Gateway, Script, Setup, Upstream, echo, now, on_both_drivers, raw, scratch,
+    Driver, Gateway, PATIENCE, Script, Setup, Upstream, echo, now, on_both_drivers, poll, raw,
+    scratch,
 };
 use strum::VariantArray;
 
@@ -160,6 +161,40 @@ on_both_drivers! {
                 }
             }
             assert_eq!(taken < RESPONSE, cut, "{taken} bytes at {rate}");
+        }
+    }
+
+    /// What the gateway says of its own is no exception: an answer of the configuration, and an error page.
+    fn a_reader_that_takes_nothing_of_our_own_answer_is_cut(driver) {
+        let (scratch, upstream) = (scratch(), Upstream::plain(large()));
+        std::fs::write(scratch.path().join("body.txt"), vec![b'x'; 1 << 20]).expect("a writable directory");
+        let text = format!(
+            "[http]\nsend_min_rate = 50000000\nmin_rate_grace = \"1s\"\nerror_pages = {{ 404 = \"body.txt\" }}\n{PLAIN}\n\
+             [[routes]]\nuri = \"/own\"\nreturn = {{ body_file = \"body.txt\" }}\n"
+        ).replace("uri = \"/*\"", "uri = \"/other\"");
+        let gateway = Setup::new(scratch.path(), driver, &text)
+            .log_line("access = { path = \"access.log\", format = '$request_uri $status $outcome' }")
+            .set("upstream", &upstream.port).start();
+        for (target, outcome) in [("/own", "200 client-left"), ("/nowhere", "404 route-not-found")] {
+            let mut raw = raw::plain(gateway.port("front"));
+            if let raw::Line::Plain(socket) = &raw.stream {
+                rustix::net::sockopt::set_socket_recv_buffer_size(socket, 4_096).expect("a socket");
+            }
+            // More than the sockets on the way hold; the one that does not get through is the last.
+            let asks = format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(16);
+            raw.send(asks.as_bytes()).expect("a connection");
+            let line = format!("{target} {outcome}");
+            let log = || std::fs::read_to_string(scratch.path().join("access.log")).unwrap_or_default();
+            let stuck = if target == "/own" {
+                poll(PATIENCE, || log().contains(&line).then_some(()))
+            } else {
+                // Logged as what it is. It is over when the connection is.
+                poll(PATIENCE, || raw.send(b"x").is_err().then_some(()))
+            };
+            assert!(stuck.is_some(), "{target} is not cut:\n{}", log());
+            assert!(log().contains(&line), "{}", log());
+            assert!(log().matches(target).count() < 16, "{}", log());
+            assert!(raw.rest().is_err(), "what it has looks whole");
         }
     }
 

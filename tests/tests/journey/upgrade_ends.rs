@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering;
 
 use ferrule_tests::guides::{self, Version};
 use ferrule_tests::{PATIENCE, on_both_drivers, poll, raw};
-use ferrule_tools::process::ferrule_binary;
+use ferrule_tools::process::{ferrule_binary, source_dir};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::tunnel;
 use crate::upgrade::Upgradable;
 
 fn kill(pid: u32) {
@@ -49,6 +50,68 @@ on_both_drivers! {
         assert!(log.contains("the process that has taken over has ended (signal: 9"), "{log}");
         assert!(log.contains("nobody serves; ending the drain"), "{log}");
         place.gate.store(true, Ordering::SeqCst);
+    }
+
+    /// Neither is one that crashes when a third one serves.
+    fn the_end_of_a_process_that_was_relieved_leaves_the_first_its_time(driver) {
+        let mut place = Upgradable::start(driver);
+        let mut held = place.dial().connect(place.gateway.port("secure")).expect("a handshake");
+        held.send(b"GET /held HTTP/1.1\r\nHost: a.test\r\n\r\n").expect("a connection");
+        poll(PATIENCE, || (place.upstream.seen().len() == 1).then_some(())).expect("the request");
+        let second = place.upgrade();
+        // So the second one does not end by itself.
+        let _tunnel = tunnel::open(raw::plain(place.gateway.port("front")));
+        place.upgrade();
+        kill(second);
+        place.gateway.process.wait_for_output(0, "that it saw it", |text| text.contains("has ended (signal: 9"));
+        place.gateway.process.wait_for_output(0, "what it is", |text| text.contains("that one serves"));
+        place.gate.store(true, Ordering::SeqCst);
+        assert_eq!(held.response("GET").expect("an answer").status(), 200);
+        assert!(place.gateway.wait(PATIENCE).success(), "{}", place.log());
+        assert!(!place.log().contains("nobody serves"), "{}", place.log());
+        assert_eq!(raw::plain_get(place.gateway.port("front"), "x", "/").status(), 200);
+    }
+
+    /// A stop between "Go" and "Serving", for either process: nobody knows yet which of the two is to drain.
+    fn a_stop_while_the_sockets_change_hands_waits_for_it(driver) {
+        for to_new in [false, true] {
+            let mut place = Upgradable::start(driver);
+            let (relay, real) = (source_dir().join("tests/upgrade/relay.py"), ferrule_binary());
+            let slow = place.script("slow", &format!(
+                "exec python3 '{}' '{}' '{}' \"$@\"", relay.display(), real.display(), place.dir().display()
+            ));
+            place.replace_program(&slow);
+            place.gateway.process.signal(Signal::USR2);
+            let serving = || std::fs::read_to_string(place.dir().join("serving")).ok()?.parse::<u32>().ok();
+            let new = poll(PATIENCE, serving);
+            assert!(new.is_some(), "{}", place.log());
+            let new = new.expect("just seen");
+            place.note(new);
+            // Both accept, and the former one does not know yet.
+            let mut waiting = raw::plain(place.gateway.port("front"));
+            waiting.send(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n").expect("a connection");
+            poll(PATIENCE, || (place.upstream.seen().len() == 1).then_some(())).expect("the request");
+            if to_new {
+                let pid = i32::try_from(new).ok().and_then(Pid::from_raw).expect("a process number");
+                kill_process(pid, Signal::TERM).expect("a process of ours");
+            } else {
+                place.gateway.process.signal(Signal::TERM);
+            }
+            for _ in 0..8 {
+                assert_eq!(raw::plain_get(place.gateway.port("front"), "x", "/").status(), 200);
+            }
+            assert!(place.gateway.process.exited().is_none(), "{}", place.log());
+            assert!(!place.log().contains("draining"), "{}", place.log());
+            std::fs::write(place.dir().join("release"), "").expect("a writable directory");
+            place.gate.store(true, Ordering::SeqCst);
+            assert_eq!(waiting.response("GET").expect("an answer").status(), 200);
+            assert!(place.gateway.wait(PATIENCE).success(), "{}", place.log());
+            // Told to one of them, it stops both: nobody is left who serves.
+            let gone = poll(PATIENCE, || {
+                TcpStream::connect((Ipv4Addr::LOCALHOST, place.gateway.port("front"))).is_err().then_some(())
+            });
+            assert!(gone.is_some(), "{}", place.log());
+        }
     }
 
     /// One that ends well, because it was told to, is no reason to end a drain.

@@ -248,6 +248,7 @@ fn load_after(
         watched,
         program,
         offer: None,
+        former: None,
         manager,
         pid_file: None,
     };

@@ -33,6 +33,7 @@ use crate::control::state::status::{
 use crate::control::stores::StoreThreads;
 use crate::control::upgrade::offer::UpgradeOffer;
 use crate::control::upgrade::program::Program;
+use crate::control::upgrade::takeover::FormerProcess;
 use crate::health::announce::announce_panic;
 use crate::health::{Breakers, NodeStates};
 use crate::limits::Limits;
@@ -82,6 +83,8 @@ pub struct Reloader {
     pub(super) program: Program,
     /// The upgrade that goes on.
     pub(super) offer: Option<UpgradeOffer>,
+    /// Who has started this process by an upgrade.
+    pub(super) former: Option<FormerProcess>,
     /// Who has started the process.
     pub(super) manager: Arc<ServiceManager>,
     /// The file with its number.
@@ -382,6 +385,7 @@ pub(crate) mod testing {
             watched,
             program: Program::of_this_process(),
             offer: None,
+            former: None,
             manager: Arc::default(),
             pid_file: None,
         };

@@ -129,6 +129,10 @@ impl Reloader {
         let TakenSockets { listeners, metrics, admin } = taken;
         let to = UpgradedTo { pid: process.id(), version: process.version.clone() };
         tracing::info!(pid = to.pid, version = to.version, "upgrade: the new process serves");
+        if let Some(former) = self.former.take() {
+            // It watches over this process, whose end does not matter any more.
+            former.relieve();
+        }
         self.manager.main_process(to.pid);
         process.named();
         if metrics {
@@ -196,7 +200,10 @@ impl Reloader {
     pub(super) fn take_over(&mut self, successor: Successor) -> bool {
         let Successor { mut takeover, prepared, tests } = successor;
         match self.try_to_take_over(&mut takeover, prepared, &tests) {
-            Ok(()) => true,
+            Ok(()) => {
+                self.former = Some(takeover.settle());
+                true
+            }
             Err(failure) => {
                 for reason in &failure.reasons {
                     tracing::error!("the upgrade to this process failed: {reason}");

@@ -106,6 +106,10 @@ pub(crate) enum FromNew {
         /// Likewise the admin socket.
         admin: bool,
     },
+    /// It has written its number, and needs nothing more.
+    Settled,
+    /// Another process has taken over from it: from now on its end is not that of the service.
+    Relieved,
 }
 
 /// A listener of a new process on loopback, and how to speak to it.

@@ -16,7 +16,10 @@
 //! | 3 | asks its self-test listeners (`self_test`) | answers through its data path |
 //! | 4 | says `FromFormer::Go` | accepts by the sockets, says `Serving` |
 //! | 5 | tells the service manager, says `Named` | owns the sockets, speaks to the service manager |
-//! | 6 | accepts no more, drains, ends; at once if the new one fails meanwhile | writes its number, serves |
+//! | 6 | accepts no more, drains, ends; at once if the new one fails meanwhile | writes its number, says `Settled`, serves |
+//!
+//! The new process may be relieved by a third one before the first has drained, and fail after that. It says `Relieved`
+//! to the first one, which then drains on.
 
 pub(crate) mod any_gateway;
 pub(crate) mod channel;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::channel::{Channel, ChannelError, ChannelPair, Patience};
+use super::channel::{Channel, ChannelError, ChannelPair, Patience, Received};
 use super::messages::{FromFormer, FromNew, NotServing, VARIABLE, VERSION};
 use super::program::Program;
 use super::self_test;
@@ -215,7 +215,7 @@ fn offer(
             Ok(ReadyProcess { process, channel, version, driver })
         }
         Ok(FromNew::Failed { reasons, .. }) => Err(reasons),
-        Ok(FromNew::Serving { .. }) => {
+        Ok(FromNew::Serving { .. } | FromNew::Settled | FromNew::Relieved) => {
             Err(vec![String::from("the new process says that it serves before it may")])
         }
         Err(ChannelError::TimedOut) => Err(vec![format!(
@@ -284,8 +284,8 @@ impl ReadyProcess {
             Ok(FromNew::Failed { reasons, accepted }) => {
                 Err(NotServing { reasons, may_have_accepted: accepted })
             }
-            Ok(FromNew::Ready { .. }) => {
-                let reasons = vec![String::from("the new process says twice that it is ready")];
+            Ok(FromNew::Ready { .. } | FromNew::Settled | FromNew::Relieved) => {
+                let reasons = vec![String::from("the new process says what it may not say yet")];
                 Err(NotServing { reasons, may_have_accepted: true })
             }
             Err(error) => {
@@ -312,23 +312,38 @@ impl ReadyProcess {
         }
     }
 
-    /// From now on it lives without this process, which learns only if it fails: then nobody serves. Waits a little
-    /// until the file with its number is written, so that this process does not remove it.
+    /// From now on it lives without this process, which learns only if it fails while it serves: then nobody does.
+    /// Waits a little until the file with its number is written, so that this process does not remove it.
     pub(crate) fn let_go(mut self, commands: &Arc<CommandQueue>) {
         let pid = self.id();
-        if let Some(child) = self.process.0.take() {
-            let commands = Arc::clone(commands);
-            wait_apart(child, move |status| {
-                // One that was told to stop, or that another one has taken over from, ends well.
-                if !status.success() {
-                    tracing::error!(pid, "the process that has taken over has ended ({status})");
-                    commands.lose_successor();
-                }
-            });
-        }
         let until = clock::monotonic() + SETTLE_PATIENCE;
-        let patience = Patience { until, goes_on: &|| true };
-        // There is nothing more to be said: it closes its end.
-        drop(self.channel.receive::<FromNew>(&patience));
+        // One of an earlier version closes its end instead.
+        drop(self.channel.receive::<FromNew>(&Patience { until, goes_on: &|| true }));
+        let Some(child) = self.process.0.take() else { return };
+        let (commands, channel) = (Arc::clone(commands), self.channel);
+        wait_apart(child, move |status| {
+            // One that was told to stop ends well.
+            if status.success() {
+                return;
+            }
+            tracing::error!(pid, "the process that has taken over has ended ({status})");
+            if was_relieved(&channel) {
+                tracing::info!(pid, "another process had taken over from it: that one serves");
+            } else {
+                commands.lose_successor();
+            }
+        });
+    }
+}
+
+/// Had another process taken over from the one at the other end, before that ended? What it has said is still there.
+fn was_relieved(channel: &Channel) -> bool {
+    let patience = Patience { until: clock::monotonic(), goes_on: &|| true };
+    loop {
+        match channel.receive::<FromNew>(&patience) {
+            Ok(Received { message: FromNew::Relieved, .. }) => return true,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
     }
 }

@@ -164,10 +164,33 @@ impl Takeover {
         Ok(())
     }
 
-    fn send(&self, message: &FromNew) -> Result<(), String> {
-        let patience = Patience { until: clock::monotonic() + SEND_PATIENCE, goes_on: &|| true };
-        self.channel.send(message, None, &patience).map_err(|error| of_former(&error))
+    /// Says that this process needs nothing more.
+    pub(crate) fn settle(self) -> FormerProcess {
+        // A former process that is gone by now waits for nothing.
+        drop(self.send(&FromNew::Settled));
+        FormerProcess(self.channel)
     }
+
+    fn send(&self, message: &FromNew) -> Result<(), String> {
+        send(&self.channel, message)
+    }
+}
+
+/// The process that this one has taken over from, which may still drain.
+#[derive(Debug)]
+pub(crate) struct FormerProcess(Channel);
+
+impl FormerProcess {
+    /// Says that another process has taken over from this one.
+    pub(crate) fn relieve(&self) {
+        // One that has drained by now does not need to know.
+        drop(send(&self.0, &FromNew::Relieved));
+    }
+}
+
+fn send(channel: &Channel, message: &FromNew) -> Result<(), String> {
+    let patience = Patience { until: clock::monotonic() + SEND_PATIENCE, goes_on: &|| true };
+    channel.send(message, None, &patience).map_err(|error| of_former(&error))
 }
 
 fn of_former(error: &super::channel::ChannelError) -> String {

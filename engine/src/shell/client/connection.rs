@@ -11,6 +11,7 @@ use ferrule_config::model::HalfClose;
 
 use super::accepted::{AcceptedBy, ListenerMembership};
 use super::binding::{GenerationView, NegotiatedSession, ServerBinding};
+use super::paced_sending::PacedSending;
 use super::registry::Registration;
 use super::route_identity::{RouteIdentities, judge_by_trust};
 use crate::exchange::proxy_header::{ProxyFacts, proxy_header};
@@ -26,6 +27,7 @@ use crate::setup::connection_counts::CountedConnection;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::min_rate::MinRate;
 use crate::shell::transport::net::TcpStream;
 use crate::shell::transport::record_reader::Wait;
 use crate::shell::transport::stream::Stream;
@@ -344,15 +346,21 @@ impl Client {
         )
     }
 
-    /// Sends `bytes` at once.
+    /// Sends `bytes` at once, to a client that takes them at the pace that every receiver has to keep.
     ///
     /// # Errors
     /// The connection is cut.
     pub(crate) async fn send_now(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        let wait = self.live.generation.plan.http.send_timeout;
-        let mut sink = self.stream.sink();
-        sink.write(bytes, wait).await?;
-        sink.flush(wait).await
+        let http = &self.live.generation.plan.http;
+        let pace = MinRate::new(http.pacing.send_min_rate, http.pacing.grace);
+        let mut sending =
+            PacedSending { most: http.send_timeout, pace, clock: &self.core.clock, staged: 0 };
+        let sent = sending.send(&mut self.stream.sink(), bytes).await;
+        if sent == Err(StreamError::TimedOut) {
+            // It must not take what it has for the whole, and gets no more time to take the rest.
+            self.stream.abort();
+        }
+        sent
     }
 
     /// Waits for a request and reads its head; `started` becomes the time of its first byte.

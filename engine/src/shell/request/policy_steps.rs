@@ -11,6 +11,7 @@ use super::limit_steps::{self, LimitStep, LimitWalk};
 use super::memory::ExchangeMemory;
 use super::shaping;
 use crate::exchange::answer::{AnswerTo, ResponseFormat};
+use crate::exchange::cause::ClientCause;
 use crate::exchange::demands::check_rewritten;
 use crate::exchange::local_answer::{LocalAnswer, LocalBody, local_answer};
 use crate::exchange::negotiate::Accepted;
@@ -415,7 +416,11 @@ pub(super) async fn give(
     outcome.body_bytes = byte_count(body);
     outcome.sent_bytes += byte_count(memory.out.len());
     memory.block.clear();
-    let announced = client.send_now(&memory.out).await.is_ok() && keep_alive;
+    let sent = client.send_now(&memory.out).await;
+    if sent.is_err() {
+        outcome.ended = ClientCause::Left.end();
+    }
+    let announced = sent.is_ok() && keep_alive;
     reuse::client(ClientEnd { announced, bodies })
 }
 
