@@ -22,15 +22,15 @@ mod tls_choices;
 mod trust;
 mod writer;
 
+use std::hash::RandomState;
+
 use toml::Value;
 
 use self::balance::{dump_balance, node_table};
 use self::resolver::dump_resolver;
 use self::retry::{dump_retry, timeout_table};
 use self::tls_choices::{dump_ciphers, dump_groups, dump_versions};
-use self::trust::{
-    REDACTED, dump_password_file, dump_revocation, dump_upstream_tls, key_text, pem_text,
-};
+use self::trust::{dump_password_file, dump_revocation, dump_upstream_tls, key_text, pem_text};
 use self::writer::{Writer, file_text, list, plain, quoted_key, template_text, text};
 use crate::model::{
     ClientAuth, ClientLists, ClientRule, Config, HeaderOps, HeaderValue, KeepalivePool, Listen,
@@ -46,7 +46,17 @@ impl Config {
     /// The effective configuration as a file.
     #[must_use]
     pub fn dump(&self) -> String {
-        let mut out = Writer::default();
+        self.write(Writer::default())
+    }
+
+    /// The same with a mark in the place of each secret, `<redacted:…>`: two that are alike have the same one, and
+    /// only whoever knows the state of `marks` can tell which secret may have it.
+    #[must_use]
+    pub fn dump_marked(&self, marks: &RandomState) -> String {
+        self.write(Writer { marks: Some(marks.clone()), ..Writer::default() })
+    }
+
+    fn write(&self, mut out: Writer) -> String {
         self.dump_process(&mut out);
         let rules = self.http.answers.request_id.iter();
         rules.for_each(|rule| request_id::dump_request_id(&mut out, rule));
@@ -57,7 +67,7 @@ impl Config {
             let mode = text(xfcc.mode.word());
             out.line("xfcc", format!("{{ mode = {mode}, keys = {keys} }}"));
             for header in &self.identity_headers {
-                out.line(&quoted_key(&header.name), header_value(header));
+                out.line(&quoted_key(&header.name), header_value(&out, header));
             }
         }
         for listen in &self.listens {
@@ -257,10 +267,10 @@ fn dump_server(out: &mut Writer, server: &Server) {
     out.line("snis", list(server.snis.iter().map(ToString::to_string)));
     if let Some((first, more)) = server.pairs.split_first() {
         out.text_line("cert", &pem_text(&first.cert));
-        out.text_line("key", &key_text(&first.key));
+        out.text_line("key", &key_text(out, &first.key));
         if !more.is_empty() {
             out.line("certs", list(more.iter().map(|pair| pem_text(&pair.cert))));
-            out.line("keys", list(more.iter().map(|pair| key_text(&pair.key))));
+            out.line("keys", list(more.iter().map(|pair| key_text(out, &pair.key))));
         }
     }
     dump_versions(out, server.protocols);
@@ -347,7 +357,7 @@ fn dump_headers(out: &mut Writer, ops: &HeaderOps) {
     for (key, values) in [("add", &ops.add), ("set", &ops.set)] {
         let mut fields: Vec<(&str, Vec<String>)> = Vec::new();
         for header in values {
-            let value = header_value(header);
+            let value = header_value(out, header);
             match fields.last_mut() {
                 Some((name, values)) if *name == header.name => values.push(value),
                 _ => fields.push((&header.name, vec![value])),
@@ -367,12 +377,12 @@ fn dump_headers(out: &mut Writer, ops: &HeaderOps) {
 }
 
 /// The value of a header; fixed text of one that opens doors is redacted.
-fn header_value(header: &HeaderValue) -> String {
+fn header_value(out: &Writer, header: &HeaderValue) -> String {
     if !sounds_secret(&header.name) {
         return template_text(&header.value);
     }
     let pieces = header.value.pieces.iter().map(|piece| match piece {
-        Piece::Text(_) => Piece::Text(REDACTED.to_owned()),
+        Piece::Text(text) => Piece::Text(out.secret(text)),
         Piece::Variable(variable) => Piece::Variable(variable.clone()),
     });
     template_text(&Template { pieces: pieces.collect() })

@@ -1,6 +1,6 @@
 //! `[[stores]]`, as TOML.
 
-use super::trust::{REDACTED, dump_upstream_tls};
+use super::trust::dump_upstream_tls;
 use super::writer::{Writer, list};
 use crate::model::Store;
 use crate::values::duration_text;
@@ -14,8 +14,8 @@ pub(super) fn dump_store(out: &mut Writer, store: &Store) {
     if let Some(name) = &store.username {
         out.text_line("username", name);
     }
-    if store.password.is_some() {
-        out.text_line("password", REDACTED);
+    if let Some(password) = &store.password {
+        out.text_line("password", &out.secret(password.reveal()));
     }
     out.line("database", store.database);
     out.text_line("timeout", &duration_text(store.timeout));

@@ -6,15 +6,12 @@ use crate::model::{KeyPair, Pem, PemSource, Pin, Revocation, UpstreamCa, Upstrea
 use crate::values::{sha256_base64_text, sha256_hex_text};
 use crate::words::Word;
 
-/// What stands where a secret was.
-pub(super) const REDACTED: &str = "<redacted>";
-
 pub(super) fn dump_upstream_tls(out: &mut Writer, header: &str, tls: &UpstreamTls) {
     out.header(header);
     dump_password_file(out, tls.client.as_ref());
     if let Some(KeyPair { cert, key, .. }) = &tls.client {
         out.text_line("client_cert", &pem_text(cert));
-        out.text_line("client_key", &key_text(key));
+        out.text_line("client_key", &key_text(out, key));
     }
     match &tls.ca {
         None => {}
@@ -67,9 +64,10 @@ pub(super) fn pem_text(pem: &Pem) -> String {
     }
 }
 
-pub(super) fn key_text(pem: &Pem) -> String {
+pub(super) fn key_text(out: &Writer, pem: &Pem) -> String {
     match &pem.source {
         PemSource::Path(path) if pem.shown.is_none() => path.display().to_string(),
-        _ => REDACTED.to_owned(),
+        PemSource::Path(path) => out.secret(&path.display().to_string()),
+        PemSource::Inline(text) => out.secret(text),
     }
 }

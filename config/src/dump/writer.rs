@@ -4,6 +4,7 @@
 //! would not read back.
 
 use std::fmt::Display;
+use std::hash::{BuildHasher, RandomState};
 
 use toml::Value;
 
@@ -41,6 +42,8 @@ pub(super) fn quoted_key(name: &str) -> String {
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     pub(super) text: String,
+    /// What makes a mark of a secret; without it they all look alike.
+    pub(super) marks: Option<RandomState>,
 }
 
 impl Writer {
@@ -55,6 +58,14 @@ impl Writer {
     pub(super) fn line(&mut self, key: &str, value: impl Display) {
         for part in [key, " = ", &value.to_string(), "\n"] {
             self.text.push_str(part);
+        }
+    }
+
+    /// What stands in the place of this secret.
+    pub(super) fn secret(&self, text: &str) -> String {
+        match &self.marks {
+            Some(marks) => format!("<redacted:{:016x}>", marks.hash_one(text)),
+            None => String::from("<redacted>"),
         }
     }
 

@@ -5,6 +5,7 @@
 //! and counters does the rest.
 
 pub mod access_log;
+pub mod connection_list;
 pub mod counters;
 pub mod diagnostics;
 pub mod events;

@@ -11,6 +11,7 @@ use super::driver::DriverCell;
 use super::handover::Handover;
 use super::mailbox::Mailbox;
 use super::phase::PhaseCell;
+use crate::report::connection_list::{ConnectionList, ConnectionQuestion};
 use crate::report::{Counters, Events, ExpiringClients};
 
 /// Everything that control and one core share. Made once, and lives as long as the process.
@@ -33,6 +34,10 @@ pub struct CoreLink {
     pub clients: Mailbox<ExpiringClients>,
     /// How often control has asked for the clients. Stored by control.
     clients_requests: AtomicU64,
+    /// Which open connections control asks for. One thread may ask at a time.
+    pub connection_questions: Mailbox<ConnectionQuestion>,
+    /// The core's answer to the last question that it has seen.
+    pub connection_lists: Mailbox<ConnectionList>,
     /// The driver the core runs on; set by the core before it accepts.
     pub driver: DriverCell,
     /// The newest generation that this core serves (0: none yet). Stored by the core, with

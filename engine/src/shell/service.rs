@@ -18,6 +18,7 @@ use super::state::core::Core;
 use super::transport::buffers::give_memory_back;
 use super::transport::net::TcpStream;
 use crate::exchange::reuse::AfterExchange;
+use crate::report::connection_list::ConnectionState;
 use crate::setup::connection_counts::CountedConnection;
 
 /// Less than this is not worth asking the allocator for more.
@@ -59,6 +60,7 @@ impl ConnectionService {
         let mut after = AfterExchange::Keep;
         while after == AfterExchange::Keep {
             client.stream.release_memory();
+            client.card.set_state(ConnectionState::Idle);
             let mut started = Duration::ZERO;
             let read = client.read_head(&mut started).await;
             if matches!(read, HeadRead::Gone) {
@@ -72,6 +74,7 @@ impl ConnectionService {
             budget.charge_message();
             budget.yield_if_spent().await;
         }
+        client.card.set_state(ConnectionState::Closing);
         Box::pin(closing::close(&mut client, after == AfterExchange::CloseUnread)).await;
     }
 

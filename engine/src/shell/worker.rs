@@ -192,6 +192,7 @@ impl Worker {
             let clients = core.expiry_tracker.borrow_mut().copy(core.clock.unix_seconds());
             core.link.clients.post(Arc::new(clients));
         }
+        core.cards.answer(&core.link, core.clock.elapsed());
         self.service.registry.tick(core);
     }
 

@@ -22,6 +22,7 @@ mod circuit_breaker;
 mod conditions;
 mod cors;
 mod crl_fetch;
+mod ctl_operator;
 mod cut;
 mod cve;
 mod dead_nodes;

@@ -167,21 +167,23 @@ on_both_drivers! {
     /// What the gateway says of its own is no exception: an answer of the configuration, and an error page.
     fn a_reader_that_takes_nothing_of_our_own_answer_is_cut(driver) {
         let (scratch, upstream) = (scratch(), Upstream::plain(large()));
-        std::fs::write(scratch.path().join("body.txt"), vec![b'x'; 1 << 20]).expect("a writable directory");
+        for (file, len) in [("body.txt", 1 << 20), ("page.txt", 60_000)] {
+            std::fs::write(scratch.path().join(file), vec![b'x'; len]).expect("a writable directory");
+        }
         let text = format!(
-            "[http]\nsend_min_rate = 50000000\nmin_rate_grace = \"1s\"\nerror_pages = {{ 404 = \"body.txt\" }}\n{PLAIN}\n\
+            "[http]\nsend_min_rate = 50000000\nmin_rate_grace = \"1s\"\nerror_pages = {{ 404 = \"page.txt\" }}\n{PLAIN}\n\
              [[routes]]\nuri = \"/own\"\nreturn = {{ body_file = \"body.txt\" }}\n"
         ).replace("uri = \"/*\"", "uri = \"/other\"");
         let gateway = Setup::new(scratch.path(), driver, &text)
             .log_line("access = { path = \"access.log\", format = '$request_uri $status $outcome' }")
             .set("upstream", &upstream.port).start();
-        for (target, outcome) in [("/own", "200 client-left"), ("/nowhere", "404 route-not-found")] {
+        for (target, outcome, count) in [("/own", "200 client-left", 16), ("/nowhere", "404 route-not-found", 256)] {
             let mut raw = raw::plain(gateway.port("front"));
             if let raw::Line::Plain(socket) = &raw.stream {
                 rustix::net::sockopt::set_socket_recv_buffer_size(socket, 4_096).expect("a socket");
             }
             // More than the sockets on the way hold; the one that does not get through is the last.
-            let asks = format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(16);
+            let asks = format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").repeat(count);
             raw.send(asks.as_bytes()).expect("a connection");
             let line = format!("{target} {outcome}");
             let log = || std::fs::read_to_string(scratch.path().join("access.log")).unwrap_or_default();
@@ -193,7 +195,7 @@ on_both_drivers! {
             };
             assert!(stuck.is_some(), "{target} is not cut:\n{}", log());
             assert!(log().contains(&line), "{}", log());
-            assert!(log().matches(target).count() < 16, "{}", log());
+            assert!(log().matches(target).count() < count, "{}", log());
             assert!(raw.rest().is_err(), "what it has looks whole");
         }
     }

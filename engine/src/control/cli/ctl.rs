@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use ferrule_config::model::Level;
 use serde_json::Value;
+use strum::VariantNames;
 
 use super::ctl_clients::clients;
 use super::ctl_events;
+use super::ctl_operator::{ConnectionsArguments, config_diff, connections, log_level};
 use super::ctl_routes::{RoutesArguments, route};
 use super::ctl_table::{age, list, printable, shown, table};
 use super::ctl_upstreams::{breakers, limits, upstreams};
@@ -67,6 +71,19 @@ enum CtlCommand {
     },
     /// Which route a request would take in the running process, and why not another one.
     Routes(RoutesArguments),
+    /// Open connections of clients, the oldest first: address, state, age, requests, TLS, server name, certificate.
+    Connections(ConnectionsArguments),
+    /// What a reload would change: the configuration on disk beside the one in force, by object. Exits with 0 if they
+    /// are the same, 1 if they differ, 2 if that cannot be told.
+    ConfigDiff,
+    /// Set the level of the error log, until the next reload.
+    LogLevel {
+        /// How much is written.
+        #[arg(value_parser = PossibleValuesParser::new(<Level as VariantNames>::VARIANTS))]
+        level: String,
+    },
+    /// Close the log files and open them again, as SIGUSR1 does.
+    ReopenLogs,
     /// Circuit breakers of routes: whether they keep an upstream from being asked, and for how long.
     Breakers,
     /// Limits of requests: how many keys each knows, and what it has refused and held back.
@@ -112,57 +129,60 @@ impl NodeArguments {
     }
 }
 
+impl CtlCommand {
+    /// What the process is asked; the exit code if the question cannot be made.
+    fn question(&self) -> Result<AdminCommand, ExitCode> {
+        Ok(match self {
+            Self::Status => AdminCommand::Status,
+            Self::Clients { soonest } => AdminCommand::Clients { soonest: *soonest },
+            Self::Certs => AdminCommand::Certs,
+            Self::Upstreams { upstream } => AdminCommand::Upstreams { upstream: upstream.clone() },
+            Self::Events { last } => AdminCommand::Events { last: *last },
+            Self::Routes(arguments) => arguments.command()?,
+            Self::Connections(arguments) => arguments.command(),
+            Self::ConfigDiff => AdminCommand::ConfigDiff,
+            Self::LogLevel { level } => AdminCommand::LogLevel { level: level.clone() },
+            Self::ReopenLogs => AdminCommand::ReopenLogs,
+            Self::Breakers => AdminCommand::Breakers,
+            Self::Limits => AdminCommand::Limits,
+            Self::Drain(node) => node.command(NodeOrder::Drain),
+            Self::Disable(node) => node.command(NodeOrder::Disable),
+            Self::Enable(node) => node.command(NodeOrder::Enable),
+            Self::Upgrade { wait } => AdminCommand::Upgrade { wait: *wait },
+            Self::Reload { wait } => AdminCommand::Reload { wait: *wait },
+        })
+    }
+}
+
 /// Sends the command to the process and prints its answer.
 pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
+    // A comparison has an exit code of its own for "it differs".
+    let cannot_tell = matches!(arguments.command, CtlCommand::ConfigDiff);
+    let failed = |code: u8| ExitCode::from(if cannot_tell { terminal::USAGE } else { code });
     let socket = match find_socket(arguments) {
         Ok(socket) => socket,
+        Err(_) if cannot_tell => return failed(terminal::REFUSED),
         Err(code) => return code,
     };
-    let command = match &arguments.command {
-        CtlCommand::Status => AdminCommand::Status,
-        CtlCommand::Clients { soonest } => AdminCommand::Clients { soonest: *soonest },
-        CtlCommand::Certs => AdminCommand::Certs,
-        CtlCommand::Upstreams { upstream } => {
-            AdminCommand::Upstreams { upstream: upstream.clone() }
-        }
-        CtlCommand::Events { last } => return ctl_events::run(&socket, *last),
-        CtlCommand::Routes(arguments) => match arguments.command() {
-            Ok(command) => command,
-            Err(code) => return code,
-        },
-        CtlCommand::Breakers => AdminCommand::Breakers,
-        CtlCommand::Limits => AdminCommand::Limits,
-        CtlCommand::Drain(node) => node.command(NodeOrder::Drain),
-        CtlCommand::Disable(node) => node.command(NodeOrder::Disable),
-        CtlCommand::Enable(node) => node.command(NodeOrder::Enable),
-        CtlCommand::Upgrade { wait } => AdminCommand::Upgrade { wait: *wait },
-        CtlCommand::Reload { wait } => AdminCommand::Reload { wait: *wait },
+    if let CtlCommand::Events { last } = &arguments.command {
+        return ctl_events::run(&socket, *last);
+    }
+    let command = match arguments.command.question() {
+        Ok(command) => command,
+        Err(code) => return code,
     };
     let answer = match ask(&socket, &command) {
         Ok(answer) => answer,
         Err(error) => {
             terminal::print_error(&format!("{}: {error}", socket.display()));
-            return ExitCode::from(terminal::CANNOT_RUN);
+            return failed(terminal::CANNOT_RUN);
         }
     };
     let good = answer.get("ok").and_then(Value::as_bool) == Some(true);
     if arguments.json {
         terminal::print(&serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else if good {
-        terminal::print(&match command {
-            AdminCommand::Status => status(&answer),
-            AdminCommand::Clients { .. } => clients(&answer),
-            AdminCommand::Certs => certs(&answer),
-            AdminCommand::Upstreams { .. } => upstreams(&answer),
-            // Printed as they came.
-            AdminCommand::Events { .. } => String::new(),
-            AdminCommand::Routes { .. } => route(&answer),
-            AdminCommand::Breakers => breakers(&answer),
-            AdminCommand::Limits => limits(&answer),
-            AdminCommand::Node(_) => ordered(&answer),
-            AdminCommand::Reload { .. } => reloaded(&answer),
-            AdminCommand::Upgrade { .. } => upgraded(&answer),
-        });
+        terminal::print(&words(&command, &answer));
         for warning in list(&answer, "warnings") {
             let warning = printable(warning.as_str().unwrap_or_default());
             terminal::print_error(&format!("warning: {warning}"));
@@ -172,7 +192,33 @@ pub(crate) fn run(arguments: &CtlArguments) -> ExitCode {
             terminal::print_error(error.as_str().unwrap_or_default());
         }
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::from(terminal::REFUSED) }
+    match (good, answer.get("same").and_then(Value::as_bool)) {
+        (false, _) => failed(terminal::REFUSED),
+        (true, Some(false)) => ExitCode::from(terminal::REFUSED),
+        (true, _) => ExitCode::SUCCESS,
+    }
+}
+
+/// The answer to this command, for people.
+fn words(command: &AdminCommand, answer: &Value) -> String {
+    match command {
+        AdminCommand::Status => status(answer),
+        AdminCommand::Clients { .. } => clients(answer),
+        AdminCommand::Certs => certs(answer),
+        AdminCommand::Upstreams { .. } => upstreams(answer),
+        // Printed as they came.
+        AdminCommand::Events { .. } => String::new(),
+        AdminCommand::Routes { .. } => route(answer),
+        AdminCommand::Connections(_) => connections(answer),
+        AdminCommand::ConfigDiff => config_diff(answer),
+        AdminCommand::LogLevel { .. } => log_level(answer),
+        AdminCommand::ReopenLogs => "asked for; the error log tells how it goes".to_owned(),
+        AdminCommand::Breakers => breakers(answer),
+        AdminCommand::Limits => limits(answer),
+        AdminCommand::Node(_) => ordered(answer),
+        AdminCommand::Reload { .. } => reloaded(answer),
+        AdminCommand::Upgrade { .. } => upgraded(answer),
+    }
 }
 
 fn find_socket(arguments: &CtlArguments) -> Result<PathBuf, ExitCode> {
@@ -216,6 +262,7 @@ fn status(answer: &Value) -> String {
         "ferrule {} (pid {}), {}, generation {}, up {}, driver {}\nconfiguration {}\n\
          reloads: {} taken, {} refused{last}\n\
          upgrades: {} taken, {} refused{upgrade}\n\
+         {}\n\
          connections: {} open; requests: {}; handshakes: {} full, {} resumed, {} failed; panics: {}\n\
          buffers: {} bytes rented, {} may be; connections ended for that: {}\n",
         at("/version"),
@@ -229,6 +276,7 @@ fn status(answer: &Value) -> String {
         at("/reloads/refused"),
         at("/upgrades/taken"),
         at("/upgrades/refused"),
+        log_level(answer),
         at("/connections"),
         at("/requests"),
         at("/handshakes/full"),

@@ -6,6 +6,7 @@ mod compare;
 mod ctl;
 mod ctl_clients;
 mod ctl_events;
+mod ctl_operator;
 mod ctl_routes;
 mod ctl_table;
 mod ctl_upstreams;

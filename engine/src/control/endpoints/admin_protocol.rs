@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::client_answers;
 use super::connection::EndpointConnection;
 use super::event_stream::EventReaders;
+use super::operator_answers::{self, ConnectionFilter};
 use super::status_answers;
 use super::upgrade_answers::{self, UPGRADE_PATIENCE};
 use super::upstream_answers::{self, NODES_SHOWN_MAX, NodeOrderFor};
@@ -26,6 +27,8 @@ use crate::limits::LimitCount;
 const COMMAND_BYTES_MAX: usize = 96 * 1024;
 /// How long a client waits for a reload.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
+/// How long the cores, or the files of a configuration, may take.
+const QUESTION_PATIENCE: Duration = Duration::from_secs(60);
 /// How many warnings one answer lists at most.
 const WARNINGS_MAX: usize = 1_000;
 /// How many circuit breakers one answer lists at most.
@@ -69,6 +72,20 @@ pub(crate) enum AdminCommand {
         /// The certificates that the client shows, as DER in base64, the leaf first.
         chain: Vec<String>,
     },
+    /// List the open connections of clients.
+    Connections(ConnectionFilter),
+    /// Set the level of the error log until the next reload.
+    #[serde(rename = "log-level")]
+    LogLevel {
+        /// As `log.error.level`.
+        level: String,
+    },
+    /// Close the log files and open them again.
+    #[serde(rename = "reopen-logs")]
+    ReopenLogs,
+    /// Tell what the configuration on disk would change.
+    #[serde(rename = "config-diff")]
+    ConfigDiff,
     /// List the circuit breakers of routes.
     Breakers,
     /// List the limits of requests.
@@ -128,6 +145,8 @@ impl AdminProtocol {
                 if let Some(members) = answer.as_object_mut() {
                     let upgrades = upgrade_answers::upgrades(&self.status, &self.commands);
                     members.insert("upgrades".to_owned(), upgrades);
+                    let log = operator_answers::log_level(&self.status);
+                    members.insert("log".to_owned(), log);
                 }
                 answer
             }
@@ -140,6 +159,24 @@ impl AdminProtocol {
             }
             Ok(AdminCommand::Routes { method, url, chain }) => {
                 self.route(&method, &url, &chain).unwrap_or_else(refuse)
+            }
+            Ok(AdminCommand::Connections(filter)) => {
+                connection.deadline = clock::monotonic() + QUESTION_PATIENCE;
+                let answer = operator_answers::connections(&self.status, &filter);
+                answer.unwrap_or_else(|error| refuse(&error))
+            }
+            Ok(AdminCommand::LogLevel { level }) => {
+                let answer = operator_answers::set_log_level(&self.status, &level);
+                answer.unwrap_or_else(|error| refuse(&error))
+            }
+            Ok(AdminCommand::ReopenLogs) => {
+                self.commands.reopen_logs();
+                json!({ "ok": true })
+            }
+            Ok(AdminCommand::ConfigDiff) => {
+                connection.deadline = clock::monotonic() + QUESTION_PATIENCE;
+                let answer = operator_answers::config_diff(&self.status);
+                answer.unwrap_or_else(|errors| json!({ "ok": false, "errors": errors }))
             }
             Ok(AdminCommand::Breakers) => breakers_json(&self.status),
             Ok(AdminCommand::Limits) => limits_json(&self.status),

@@ -9,6 +9,7 @@ mod http_answer;
 mod listener;
 mod metrics_endpoint;
 pub(crate) mod open_endpoints;
+pub(crate) mod operator_answers;
 mod status_answers;
 mod status_page;
 mod upgrade_answers;

@@ -221,7 +221,8 @@ fn load_after(
     let status = Arc::new(ProcessStatus::new(links.clone()));
     let writer = LogWriter::start(outputs, rings, &status.lost_lines)
         .map_err(|error| StartError::of(&error))?;
-    let level = diagnostics::start(&writer, first.config.log.level);
+    let level = first.config.log.level;
+    status.log_level.start(diagnostics::start(&writer, level), level);
     diagnostics::log_panics(&writer);
     let (names, look_up) = (Arc::clone(&status.names), Arc::new(resolver::system));
     let resolver = Resolver::start(links.clone(), look_up, names, &status.checks)
@@ -239,7 +240,6 @@ fn load_after(
         crl_fetcher: CrlFetcher::new(&status.crl_fetches),
         stores: StoreThreads::default(),
         writer: writer.clone(),
-        level,
         started_with: runtime.clone(),
         current: Arc::clone(&first),
         status: Arc::clone(&status),

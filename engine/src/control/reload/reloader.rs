@@ -20,7 +20,6 @@ use super::watched_files::WatchedFiles;
 use crate::control::checks::Prober;
 use crate::control::crl_fetch::CrlFetcher;
 use crate::control::endpoints::open_endpoints::{OpenEndpoints, PreparedEndpoints};
-use crate::control::logs::diagnostics::LevelSwitch;
 use crate::control::logs::outputs::{LogOpenError, LogOutputs};
 use crate::control::logs::writer::LogWriter;
 use crate::control::process::clock;
@@ -65,8 +64,6 @@ pub struct Reloader {
     pub(super) stores: StoreThreads,
     /// Writes both logs.
     pub(crate) writer: LogWriter,
-    /// Sets the level of diagnostics.
-    pub(super) level: LevelSwitch,
     /// The generation in force.
     pub(super) current: Arc<Generation>,
     /// The files that it was loaded from.
@@ -197,7 +194,7 @@ impl Reloader {
         let endpoints =
             self.endpoints.prepare(&generation.config).map_err(ReloadError::Endpoint)?;
         self.writer.redirect(outputs);
-        self.level.set(log.level);
+        self.status.log_level.follow(log.level);
         let mut warnings: Vec<String> = generation.warnings.lines().collect();
         warnings.extend(endpoints.waiting().map(str::to_owned));
         warnings.extend(of_fixed(&self.started_with, &generation.config.runtime));
@@ -320,7 +317,6 @@ pub(crate) mod testing {
     use ferrule_config::model::Resolving;
 
     use super::*;
-    use crate::control::logs::diagnostics;
     use crate::control::names::LookUpKey;
     use crate::control::names::{LookUpError, ResolvedName};
 
@@ -373,7 +369,6 @@ pub(crate) mod testing {
             prober: Prober::new(links.first(), &status.checks),
             crl_fetcher: CrlFetcher::new(&status.crl_fetches),
             stores: StoreThreads::default(),
-            level: diagnostics::start(&writer, first.config.log.level),
             started_with: first.config.runtime.clone(),
             current: Arc::clone(&first),
             links,

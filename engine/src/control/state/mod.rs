@@ -3,7 +3,10 @@
 pub(crate) mod certificates;
 pub(crate) mod client_outlook;
 pub mod commands;
+pub(crate) mod config_diff;
+pub(crate) mod connection_survey;
 pub(crate) mod health;
+pub(crate) mod log_level;
 pub mod name_status;
 pub(crate) mod node_totals;
 pub(crate) mod pending_upgrade;

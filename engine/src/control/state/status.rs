@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::certificates::{self, ConfiguredCertificate};
+use super::connection_survey::ConnectionSurvey;
+use super::log_level::LogLevel;
 use super::name_status::NameStatus;
 use super::totals::{GenerationLabels, MetricTotals, ObjectTotals};
 use super::upgrades::UpgradeBoard;
@@ -149,6 +151,10 @@ pub(crate) struct ProcessStatus {
     pub(crate) names: Arc<NameStatus>,
     /// How binary upgrades went.
     pub(crate) upgrades: UpgradeBoard,
+    /// The level of the error log.
+    pub(crate) log_level: LogLevel,
+    /// Asks the cores for their open connections.
+    pub(crate) survey: ConnectionSurvey,
     fields: Mutex<StatusFields>,
     /// Notified when a ticket is answered.
     answered: Condvar,
@@ -201,6 +207,8 @@ impl ProcessStatus {
             crl_fetches: Arc::default(),
             names: Arc::default(),
             upgrades: UpgradeBoard::default(),
+            log_level: LogLevel::default(),
+            survey: ConnectionSurvey::default(),
             fields: Mutex::new(StatusFields { reloads, ..StatusFields::default() }),
             answered: Condvar::new(),
             clients: Mutex::new(clients),

@@ -24,6 +24,7 @@ use crate::plan::log_line::FixedParts;
 use crate::plan::upstream::ProxyPlan;
 use crate::plan::{ForwardedFields, ListenerId, RequestIds, RouteId, ServerId, template};
 use crate::setup::connection_counts::CountedConnection;
+use crate::shell::state::connection_cards::CardPlace;
 use crate::shell::state::core::{Core, DRAIN_GRACE};
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::transport::deadlines::Shut;
@@ -43,6 +44,8 @@ pub(crate) struct Client {
     /// Its entry in the registry; `None` without a certificate. Declared before the stream, so that it is
     /// dropped before the socket is closed.
     pub(crate) registration: Option<Registration>,
+    /// What is told of it to operators who ask.
+    pub(crate) card: CardPlace,
     /// Its place among the connections of its listener.
     pub(crate) membership: ListenerMembership,
     /// The connection itself.
@@ -98,11 +101,13 @@ impl Client {
         by: &AcceptedBy,
     ) -> Option<Self> {
         let ends = Ends { source: peer, destination: stream.local_addr().ok()? }.canonical();
-        let tls = by.plan().listen.tls;
+        let listen = &by.plan().listen;
+        let tls = listen.tls;
         let stream = Stream::accepted(stream, &core.deadlines, &core.buffers).ok()?;
         let serial = core.next_serial();
         Some(Self {
             core: Rc::clone(core),
+            card: core.cards.enter(serial, core.clock.elapsed(), listen.address, ends.source),
             membership: by.connections.enter(serial, stream.read_timer()),
             stream,
             live: Rc::clone(&by.live),

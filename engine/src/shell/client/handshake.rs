@@ -52,6 +52,7 @@ pub(crate) async fn open(
     if !proxy_header::receive(&mut client, peer, by.plan()).await {
         return None;
     }
+    client.card.set_address(client.ends.source);
     let source = client.ends.source.ip();
     if !address_limit::enter(core, &mut client.counted, source) {
         return None;
@@ -153,6 +154,8 @@ fn admit(
             .map_err(|error| HandshakeCause::Stream(StreamError::Tls(error)).for_name(hello.sni))?;
     }
     client.render_identity();
+    let protocol = client.session.as_ref().map_or("", |session| session.protocol);
+    client.card.set_session(protocol, client.server_name(), client.identity.as_ref());
     register(client, registry);
     client.core.count(if resumed { Counter::HandshakesResumed } else { Counter::HandshakesFull });
     audit::record_handshake(client, server, resumed);

@@ -30,6 +30,7 @@ use crate::exchange::route_trace::asked_route;
 use crate::exchange::{Admission, admit, permit};
 use crate::plan::attempts::detach_nodes;
 use crate::plan::{Facts, LimitId, NodePlan, Plan, RouteId};
+use crate::report::connection_list::ConnectionState;
 use crate::report::{Counter, ExchangeMetrics};
 use crate::shell::client::audit;
 use crate::shell::client::connection::{Client, HeadRead};
@@ -43,6 +44,8 @@ pub(crate) async fn serve_request(
     started: Duration,
 ) -> AfterExchange {
     client.facts.requests += 1;
+    client.card.set_requests(client.facts.requests);
+    client.card.set_state(ConnectionState::Request);
     client.deselect_identity();
     memory.request.keep_after_refusal = false;
     match read {
@@ -129,6 +132,7 @@ async fn run_tunnel(
     started: Duration,
     mut outcome: Outcome,
 ) {
+    client.card.set_state(ConnectionState::Tunnel);
     memory.keep_request();
     let label = RouteLabel::of(&client.live.generation.plan, &outcome);
     let route = Box::<str>::from(label.route);

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connection_cards::ConnectionCards;
 use super::generation::LiveGeneration;
 use super::inspection::Inspection;
 use super::log_limits::{LogCause, LogLimits};
@@ -43,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) reporter: RefCell<Reporter>,
     /// The clients whose certificates expire soonest.
     pub(crate) expiry_tracker: RefCell<ExpiryTracker>,
+    /// What is told of the client connections that are open.
+    pub(crate) cards: ConnectionCards,
     /// Client connections open now.
     pub(crate) open_connections: Cell<u32>,
     /// Is TLS 1.3 opened and sealed by our own record layer?
@@ -85,6 +88,7 @@ impl Core {
             inspection: Inspection::default(),
             reporter: RefCell::new(Reporter::new(log)),
             expiry_tracker: RefCell::new(ExpiryTracker::default()),
+            cards: ConnectionCards::default(),
             open_connections: Cell::new(0),
             tls_fast_path,
             draining: Cell::new(false),

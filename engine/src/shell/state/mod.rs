@@ -1,6 +1,7 @@
 //! The state that one core holds and shares with no other: its generation, its idle upstream connections, its
 //! limits. Nothing here depends on the code that uses it.
 
+pub(crate) mod connection_cards;
 pub(crate) mod core;
 pub(crate) mod generation;
 pub(crate) mod inspection;
