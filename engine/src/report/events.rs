@@ -166,6 +166,7 @@ pub struct Events {
     total: Histogram<TIMES>,
     upstream: Histogram<TIMES>,
     own: Histogram<TIMES>,
+    lag: Histogram<TIMES>,
     /// What the core holds.
     pub resources: ResourceGauges,
 }
@@ -204,6 +205,19 @@ impl Events {
     /// A client was found whose next certificate will not be one for clients.
     pub fn found(&self, finding: Finding) {
         self.findings.count(finding as usize);
+    }
+
+    /// The core's timer woke so many microseconds late.
+    pub fn woke_late(&self, micros: u64) {
+        self.lag.observe(&MICROS, micros);
+    }
+
+    /// How late the core's timer woke, so far.
+    #[must_use]
+    pub fn lag(&self) -> HistogramSums<TIMES> {
+        let mut sums = HistogramSums::default();
+        self.lag.sum_into(&mut sums);
+        sums
     }
 
     /// An exchange is over. The life of a tunnel is nobody's answering time.

@@ -158,7 +158,10 @@ impl Worker {
     async fn run(&mut self) {
         let mut ticks = 0_u32;
         loop {
+            let due = self.core.clock.elapsed() + TICK;
             wait_for_tick(&self.service).await;
+            let late = self.core.clock.elapsed().saturating_sub(due).as_micros();
+            self.core.events().woke_late(u64::try_from(late).unwrap_or(u64::MAX));
             ticks = ticks.wrapping_add(1);
             self.tick(ticks);
             self.take_updates();

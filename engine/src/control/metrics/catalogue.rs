@@ -9,7 +9,7 @@ use super::breakers::breakers;
 use super::buffers::buffers;
 use super::certificates::{certificates, fetched_lists, revocation_lists};
 use super::counters::counted;
-use super::events::{events, times};
+use super::events::{events, lag, times};
 use super::families::{Family, leave_out_surplus, number, signed};
 use super::logs::{cut_lines, lost_lines};
 use super::names::names;
@@ -45,6 +45,7 @@ pub(crate) fn families(status: &ProcessStatus) -> Vec<Family> {
     all.push(checks(&status.checks));
     all.extend(names(&status.names));
     all.extend(times(&sums));
+    all.push(lag(&status.links));
     all.extend(buffers(&sums));
     let entries = current.as_ref().map(|current| &*current.certificates);
     all.extend(certificates(entries.unwrap_or_default()));

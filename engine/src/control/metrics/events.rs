@@ -2,6 +2,8 @@
 //!
 //! In: the sums over all cores. Out: one count for each word of a fixed list, and histograms of times.
 
+use std::sync::Arc;
+
 use ferrule_config::model::KeyExchangeGroup;
 use strum::VariantArray;
 
@@ -11,6 +13,7 @@ use crate::identity::VerifyFailure;
 use crate::report::events::{self, COMPLETED_HANDSHAKES};
 use crate::report::histogram::MICROS;
 use crate::report::{EventSums, Finding, HandshakeFault};
+use crate::setup::CoreLink;
 
 /// What happened, counted by kind.
 pub(super) fn events(sums: &EventSums) -> Vec<Family> {
@@ -86,6 +89,21 @@ fn words<'a>(
     counts: &'a [u64],
 ) -> impl Iterator<Item = (&'static str, f64)> + 'a {
     words.zip(counts.iter().copied().map(number))
+}
+
+/// How late the timer of each core woke.
+pub(super) fn lag(links: &[Arc<CoreLink>]) -> Family {
+    let mut family = Family::histogram(
+        "ferrule_worker_lag_seconds",
+        "How late the timer of each data core woke, ten times a second: whatever kept it busy, or its thread from \
+         running, held up every connection of the core for as long.",
+    )
+    .labelled(&["core"]);
+    for link in links {
+        let spread = HistogramValue::of(&link.events.lag(), &MICROS, 1e6);
+        family.push_histogram(vec![("core", link.core.to_string())], spread);
+    }
+    family
 }
 
 /// How long requests took.
