@@ -191,6 +191,9 @@ def hostile(browser, url, _):
     # RFC 2253 escapes what could be markup; the page shows just that.
     expect("CN=\\<script\\>window.pwned=1\\</script\\>" in clients, clients)
     expect("<img src=x onerror=window.pwned=2>" in page.inner_text("#t-reloads"), page.inner_text("#t-reloads"))
+    expect("<img src=x onerror=window.pwned=4>" in page.inner_text("#t-imported"), page.inner_text("#t-imported"))
+    page.wait_for_selector("#t-upgrades .pill.bad")
+    expect("cannot start" in page.inner_text("#t-upgrades"), page.inner_text("#t-upgrades"))
     match(page, "https://a.test/<img src=x onerror=window.pwned=3>".replace(" ", "/"))
     unseen = page.evaluate("/[\\u202a-\\u202e\\u2066-\\u2069\\u0000-\\u0008]/.test(document.body.innerText)")
     expect(not unseen, "a character that turns text around")

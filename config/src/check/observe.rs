@@ -1,6 +1,7 @@
 //! `[metrics]` and `[admin]`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::check::context::Check;
 use crate::check::listens::bound;
@@ -28,6 +29,7 @@ impl Check<'_> {
             self.error(path.place, raw.path("path"), message, help);
         }
         let status_path = self.status_path(raw, &path.text);
+        let import_report = self.import_report(raw, status_path.is_some());
         let mut hosts = Vec::new();
         for (index, text) in raw.texts("hosts").to_vec().into_iter().enumerate() {
             match host_names::dns_name(&text.text) {
@@ -38,7 +40,23 @@ impl Check<'_> {
             }
         }
         let place = raw.at("listen");
-        Some(Metrics { place, listen: listen?, path: path.text, status_path, hosts })
+        let (listen, path) = (listen?, path.text);
+        Some(Metrics { place, listen, path, status_path, import_report, hosts })
+    }
+
+    /// Only the page shows it. Whether it is there is found out when somebody looks: nothing else depends on it.
+    fn import_report(&mut self, raw: &Raw, has_page: bool) -> Option<PathBuf> {
+        let text = raw.text("import_report")?;
+        let path = raw.path("import_report");
+        if text.text.is_empty() {
+            self.error(text.place, path, "this is empty", "the path of a file, as \"import.txt\"");
+            return None;
+        }
+        if !has_page {
+            let message = "there is no status page that could show this";
+            self.error(text.place, path, message, "set `status_path`, as \"/status\"");
+        }
+        Some(self.path(&text.text))
     }
 
     /// The page has files below its path, and names them relative to it.

@@ -23,6 +23,14 @@ pub(super) static METRICS: Table = Table {
                  certificates and clients, and who can reach the listener can read it.",
         ),
         optional(
+            "import_report",
+            Kind::Text,
+            "none is shown",
+            "The file with what `ferrule import` printed when it made this configuration, for the status page to show: \
+                 what was converted, what means something else, and what was left out. It is text, read again when \
+                 somebody looks, its first 2000 lines; the configuration is good without it. Only with `status_path`.",
+        ),
+        optional(
             "hosts",
             Kind::Texts,
             "none",

@@ -49,7 +49,7 @@ impl Config {
         self.write(Writer::default())
     }
 
-    /// The same with a mark in the place of each secret, `<redacted:…>`: two that are alike have the same one, and
+    /// The same with a mark in the place of each secret, `<redacted:MARK>`: two that are alike have the same one, and
     /// only whoever knows the state of `marks` can tell which secret may have it.
     #[must_use]
     pub fn dump_marked(&self, marks: &RandomState) -> String {
@@ -117,6 +117,9 @@ impl Config {
             out.text_line("path", &metrics.path);
             if let Some(path) = &metrics.status_path {
                 out.text_line("status_path", path);
+            }
+            if let Some(file) = &metrics.import_report {
+                out.text_line("import_report", &file.display().to_string());
             }
             if !metrics.hosts.is_empty() {
                 out.line("hosts", list(metrics.hosts.iter().cloned()));

@@ -16,6 +16,8 @@ pub struct Metrics {
     pub path: String,
     /// Where the status page is; `None` shows none.
     pub status_path: Option<String>,
+    /// What an importer has printed, for the status page; `None` shows none.
+    pub import_report: Option<PathBuf>,
     /// Names that `Host` may have, beside `localhost` and every IP address; lower case.
     pub hosts: Vec<String>,
 }

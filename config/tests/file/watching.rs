@@ -55,6 +55,8 @@ fn metrics_and_the_admin_socket_are_checked() {
         ("metrics.status_path = '/readyz'", 23, "metrics.status_path", "below `/readyz`"),
         ("metrics.status_path = '/metrics'", 23, "metrics.status_path", "below `/metrics`"),
         ("metrics.status_path = '/metrics/status'", 23, "metrics.status_path", "below `/metrics`"),
+        ("metrics.import_report = 'a.txt'", 25, "metrics.import_report", "no status page"),
+        ("metrics.import_report = ''", 25, "metrics.import_report", "this is empty"),
         ("metrics.hosts = ['a_b.test', 'x y']", 30, "metrics.hosts[1]", "x y"),
         ("admin.socket = ''", 16, "admin.socket", "this is empty"),
     ]);

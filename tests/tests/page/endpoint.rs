@@ -29,7 +29,9 @@ fn read_events(port: u16, bytes: usize) -> (TcpStream, String) {
 
 #[test]
 fn the_page_is_off_unless_it_is_asked_for() {
-    let mut shown = ShownGateway::start(&CONFIG.replace("status_path = \"/status\"", ""));
+    let mut shown = ShownGateway::start(
+        &CONFIG.replace("status_path = \"/status\"\nimport_report = \"import.txt\"", ""),
+    );
     let port = shown.metrics();
     assert!(ask(port, "GET /status", "localhost").starts_with("HTTP/1.1 404 "));
     assert_eq!(shown.gateway.reload(CONFIG), Reloaded::Taken);

@@ -14,12 +14,14 @@ use browser::Browser;
 use ferrule_tests::{
     Authority, Dial, Driver, Gateway, Leaf, Reloaded, Setup, Upstream, echo, raw, scratch,
 };
+use ferrule_tools::process::ferrule_binary;
 
 /// A gateway with a bit of everything.
 pub(crate) const CONFIG: &str = r#"
 [metrics]
 listen = "127.0.0.1:@metrics@"
 status_path = "/status"
+import_report = "import.txt"
 
 [[listen]]
 address = "127.0.0.1:@front@"
@@ -67,6 +69,11 @@ uri = "/*"
 upstream_id = "app"
 "#;
 
+/// What an importer may say: a name in it is somebody else's.
+const IMPORT_REPORT: &str = "nginx.conf:3: server_name: converted\n\
+     nginx.conf:7: location <img src=x onerror=window.pwned=4>: means something else\n\
+     nginx.conf:9: \u{202e}moc.elgoog: refused\n";
+
 /// The gateway, with what it needs as long as it lives.
 pub(crate) struct ShownGateway {
     pub(crate) scratch: tempfile::TempDir,
@@ -83,8 +90,13 @@ impl ShownGateway {
         fs::write(dir.join("clients.crt"), &clients.cert_pem).expect("a file");
         clients.server(&["a.test", "partners.test"]).write(dir, "server");
         let upstream = Upstream::plain(echo());
-        let gateway =
-            Setup::new(dir, Driver::IoUring, text).set("upstream", &upstream.port).start();
+        let program = dir.join("program");
+        std::os::unix::fs::symlink(ferrule_binary(), &program).expect("a link");
+        fs::write(dir.join("import.txt"), IMPORT_REPORT).expect("a file");
+        let gateway = Setup::new(dir, Driver::IoUring, text)
+            .binary(&program)
+            .set("upstream", &upstream.port)
+            .start();
         Self { scratch, gateway, clients, upstream: Some(upstream) }
     }
 
@@ -95,6 +107,16 @@ impl ShownGateway {
     fn ask(&self, host: &str, path: &str, leaf: &Leaf) -> u16 {
         let front = self.gateway.port("front");
         Dial::as_client(host, leaf).get(front, host, path).expect("an answer").status()
+    }
+
+    /// A program that cannot take over, for a reason that quotes its name.
+    fn refuse_upgrade(&mut self) {
+        fs::rename(self.scratch.path().join("program"), self.scratch.path().join("old"))
+            .expect("the program");
+        self.gateway.process.signal(rustix::process::Signal::USR2);
+        self.gateway
+            .process
+            .wait_for_output(0, "that it is refused", |text| text.contains("upgrade refused"));
     }
 
     /// A file that is refused, for a reason that quotes it.
@@ -146,6 +168,7 @@ fn hostile_names_are_text() {
         assert_eq!(shown.ask("a.test", "/api/x", &leaf), 200, "{name}");
     }
     shown.refuse("'<img src=x onerror=window.pwned=2>' = 1");
+    shown.refuse_upgrade();
     Browser::look("hostile", shown.metrics()).finish();
 }
 

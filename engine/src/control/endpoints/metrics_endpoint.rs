@@ -209,6 +209,7 @@ mod tests {
             listen: "127.0.0.1:9091".parse().unwrap(),
             path: "/metrics".to_owned(),
             status_path: None,
+            import_report: None,
             hosts: vec!["gw.internal".to_owned()],
         };
         for host in [

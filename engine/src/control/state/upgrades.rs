@@ -1,5 +1,6 @@
 //! How binary upgrades went: written by the loader, read by the endpoints.
 
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,12 @@ use crate::control::process::clock;
 
 /// How often a wait for an upgrade checks whether the client that waits is still connected.
 const WAITER_CHECK_EVERY: Duration = Duration::from_millis(50);
+
+/// Upgrades whose results are kept.
+const UPGRADES_KEPT: usize = 32;
+/// Reasons against one of them that are kept, and characters of each.
+const REASONS_MAX: usize = 8;
+const REASON_CHARS_MAX: usize = 400;
 
 /// The process that has taken over.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,6 +47,24 @@ pub(crate) struct Upgrades {
     pub(crate) refused: u64,
     /// The last one of this process.
     pub(crate) last: Option<UpgradeEnd>,
+    /// The last few, the newest last: those of this process, and first the one that it came of.
+    pub(crate) history: VecDeque<UpgradeEnd>,
+}
+
+impl Upgrades {
+    /// Keeps it, with the first few reasons against it, cut if they are long.
+    fn remember(&mut self, mut end: UpgradeEnd) {
+        if let Err(reasons) = &mut end.result {
+            reasons.truncate(REASONS_MAX);
+            for reason in reasons {
+                *reason = reason.chars().take(REASON_CHARS_MAX).collect();
+            }
+        }
+        if self.history.len() >= UPGRADES_KEPT {
+            self.history.pop_front();
+        }
+        self.history.push_back(end);
+    }
 }
 
 /// What is known of upgrades.
@@ -63,6 +88,9 @@ impl UpgradeBoard {
     pub(crate) fn continue_from(&self, taken: u64, refused: u64) {
         let mut upgrades = self.lock();
         (upgrades.taken, upgrades.refused) = (taken.saturating_add(1), refused);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let result = Ok(UpgradedTo { pid: std::process::id(), version });
+        upgrades.remember(UpgradeEnd { number: 0, at: clock::unix_seconds(), result });
     }
 
     /// Records how one ended.
@@ -72,7 +100,9 @@ impl UpgradeBoard {
             Ok(_) => upgrades.taken += 1,
             Err(_) => upgrades.refused += 1,
         }
-        upgrades.last = Some(UpgradeEnd { number, at: clock::unix_seconds(), result });
+        let end = UpgradeEnd { number, at: clock::unix_seconds(), result };
+        upgrades.last = Some(end.clone());
+        upgrades.remember(end);
         drop(upgrades);
         self.ended.notify_all();
     }
@@ -126,7 +156,16 @@ mod tests {
             waiter.join().unwrap()
         });
         assert_eq!(ended.unwrap().unwrap().pid, 7);
-        let Upgrades { taken, refused, .. } = board.get();
+        let Upgrades { taken, refused, history, .. } = board.get();
         assert_eq!((taken, refused), (4, 2));
+        let kept: Vec<bool> = history.iter().map(|end| end.result.is_ok()).collect();
+        assert_eq!(kept, [true, false, true], "the one that this process came of is the first");
+        for _ in 0..40 {
+            board.record(3, Err(vec!["x".repeat(1_000); 20]));
+        }
+        let history = board.get().history;
+        assert_eq!(history.len(), UPGRADES_KEPT);
+        let reasons = history.back().unwrap().result.as_ref().unwrap_err();
+        assert_eq!((reasons.len(), reasons[0].len()), (REASONS_MAX, REASON_CHARS_MAX));
     }
 }

@@ -5,6 +5,7 @@
 //! upstreams and clients: the endpoint has checked `Host` before. Everything that came from elsewhere is JSON here,
 //! and text in the page.
 
+mod import_report;
 mod query;
 mod sections;
 mod stream;

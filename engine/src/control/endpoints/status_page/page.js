@@ -1,7 +1,7 @@
 // What the process says, section by section, as it says it.
 
 const at = (id) => document.getElementById(id);
-const seen = { overview: null, upstreams: null, history: null, refusals: null, certificates: null, clients: null };
+const seen = { overview: null, upstreams: null, history: null, refusals: null, certificates: null, clients: null, imported: null };
 const faultsBefore = new Map();
 const rates = { requests: null, time: null, list: [], busy: new Map(), shares: new Map() };
 
@@ -124,6 +124,20 @@ const tables = {
       { title: "Result", class: "name", cell: (row) => (row.reasons ? [{ pill: "bad", text: "refused" }, ...row.reasons.map((one) => ({ sub: one }))] : [{ pill: "good", text: `generation ${row.generation}` }]) },
     ],
   }),
+  upgrades: new DataTable("t-upgrades", {
+    caption: "Upgrades of the program", empty: "This process did not come of an upgrade, and has begun none.", key: (row) => row.key,
+    columns: [
+      { title: "When", class: "line", cell: (row) => ago(row.at) },
+      { title: "Result", class: "name", cell: (row) => (row.reasons ? [{ pill: "bad", text: "refused" }, ...row.reasons.map((one) => ({ sub: one }))] : [{ pill: "good", text: "taken" }, { sub: `process ${row.pid}, ferrule ${row.version}` }]) },
+    ],
+  }),
+  imported: new DataTable("t-imported", {
+    caption: "What the importer said", empty: "The report is empty.", key: (row) => row.number,
+    columns: [
+      { title: "Line", class: "num", cell: (row) => row.number },
+      { title: "Report", class: "name", cell: (row) => row.text },
+    ],
+  }),
   events: new DataTable("t-events", {
     caption: "Nodes and circuits", empty: "No node has changed.", key: (row) => row.number,
     columns: [
@@ -167,9 +181,10 @@ const show = {
     setText("count-upstreams", many(seen.upstreams?.upstreams?.length));
   },
   history() {
-    const reloads = seen.history?.reloads ?? [];
     // Of two in one second, each has a place of its own from the oldest one on.
-    tables.reloads.show(reloads.map((one, index) => ({ ...one, key: `${one.at}-${one.generation ?? "refused"}-${reloads.slice(index + 1).filter((other) => other.at === one.at).length}` })));
+    const keyed = (list) => list.map((one, index) => ({ ...one, key: `${one.at}-${one.generation ?? one.pid ?? "refused"}-${list.slice(index + 1).filter((other) => other.at === one.at).length}` }));
+    tables.reloads.show(keyed(seen.history?.reloads ?? []));
+    tables.upgrades.show(keyed(seen.history?.upgrades ?? []));
     tables.events.show(seen.history?.events ?? []);
   },
   refusals() {
@@ -184,6 +199,13 @@ const show = {
     tables.certificates.show(all.certificates ?? [], more(all.certificates_left_out));
     tables.crls.show(all.crls ?? [], more(all.crls_left_out));
     setText("count-certificates", many((all.certificates?.length ?? 0) + (all.certificates_left_out ?? 0)));
+  },
+  imported() {
+    const all = seen.imported ?? {};
+    at("imported").hidden = all.file === undefined;
+    const lines = all.error === undefined ? all.lines ?? [] : [`It cannot be read: ${all.error}`];
+    const more = all.left_out ? `, ${many(all.left_out)} more lines are not shown` : "";
+    tables.imported.show(lines.map((text, index) => ({ number: index + 1, text })), `${all.file ?? ""}${more}`);
   },
   clients() {
     const all = seen.clients ?? {};

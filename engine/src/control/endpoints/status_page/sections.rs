@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
+use super::import_report;
 use crate::control::endpoints::{client_answers, event_stream, status_answers, upstream_answers};
 use crate::control::process::clock;
 use crate::control::state::status::ProcessStatus;
@@ -17,13 +18,15 @@ use crate::report::{Counter, EventSums, HandshakeFault};
 use strum::VariantArray;
 
 /// The sections, in the order in which they are sent.
-pub(super) const SECTION_NAMES: [&str; 6] =
-    ["overview", "upstreams", "history", "refusals", "certificates", "clients"];
+pub(super) const SECTION_NAMES: [&str; 7] =
+    ["overview", "upstreams", "history", "refusals", "certificates", "clients", "imported"];
 
 /// How old the texts may be.
 const FRESH: Duration = Duration::from_millis(900);
 /// Making them takes no more than this share of one processor: so many times as long as it took, they are fresh.
 const SHARE: u32 = 20;
+/// How often the file of an importer is read.
+const IMPORT_EVERY: Duration = Duration::from_secs(10);
 /// How often the cores are asked for their clients: each of them copies a table then.
 const CLIENTS_EVERY: Duration = Duration::from_secs(10);
 /// Nodes that the page lists.
@@ -52,6 +55,7 @@ struct MadeSections {
     texts: SectionTexts,
     fresh_until: Option<Instant>,
     clients_until: Option<Instant>,
+    import_until: Option<Instant>,
 }
 
 impl Sections {
@@ -71,6 +75,10 @@ impl Sections {
             made.clients_until = Some(now + CLIENTS_EVERY);
             client_answers::clients(status, CLIENTS_MAX)
         });
+        let imported = made.import_until.is_none_or(|until| now >= until).then(|| {
+            made.import_until = Some(now + IMPORT_EVERY);
+            imported(status)
+        });
         // Without what cores that are busy or stuck are waited for: that takes no processor, and the other sections
         // would be old for as many times as long.
         let started = clock::monotonic();
@@ -82,6 +90,7 @@ impl Sections {
             Some(refusals(status)),
             Some(certificates(status)),
             clients.map(|clients| without(clients, &["now"])),
+            imported,
         ];
         for (text, new) in made.texts.iter_mut().zip(new) {
             let Some(new) = new.map(|new| new.to_string()) else { continue };
@@ -143,18 +152,32 @@ fn overview(status: &ProcessStatus) -> Value {
     value
 }
 
-/// How reloads went, and how nodes and circuits have changed; the newest first.
+/// How reloads and upgrades went, and how nodes and circuits have changed; the newest first.
 fn history(status: &ProcessStatus) -> Value {
     let reloads = status.reloads();
     let reloads = reloads.history.iter().rev().map(|reload| match &reload.result {
         Ok(generation) => json!({ "at": reload.at, "generation": generation }),
         Err(reasons) => json!({ "at": reload.at, "reasons": reasons }),
     });
+    let upgrades = status.upgrades.get();
+    let upgrades = upgrades.history.iter().rev().map(|upgrade| match &upgrade.result {
+        Ok(to) => json!({ "at": upgrade.at, "pid": to.pid, "version": to.version }),
+        Err(reasons) => json!({ "at": upgrade.at, "reasons": reasons }),
+    });
+    let upgrades: Vec<Value> = upgrades.collect();
     let states = status.node_states();
     let events = states.events();
     let events = events.after(events.before_last(EVENTS_MAX));
     let events: Vec<Value> = events.iter().rev().map(event_stream::event_json).collect();
-    json!({ "reloads": reloads.collect::<Vec<_>>(), "events": events })
+    let reloads: Vec<Value> = reloads.collect();
+    json!({ "reloads": reloads, "upgrades": upgrades, "events": events })
+}
+
+/// What the importer said that made the configuration.
+fn imported(status: &ProcessStatus) -> Value {
+    let active = status.current();
+    let metrics = active.as_ref().and_then(|active| active.generation.config.metrics.as_ref());
+    import_report::report(metrics.and_then(|metrics| metrics.import_report.as_deref()))
 }
 
 /// What was refused, by reason; only what has happened.
