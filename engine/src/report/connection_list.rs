@@ -36,7 +36,7 @@ pub enum ConnectionState {
 
 /// An open connection.
 #[derive(Clone, Debug)]
-pub struct OpenConnection {
+pub struct ListedConnection {
     /// Its number on this core, as `$connection`.
     pub serial: u64,
     /// Its client: the kernel's address, or that of a PROXY protocol header.
@@ -50,12 +50,12 @@ pub struct OpenConnection {
     /// Requests so far.
     pub requests: u64,
     /// Its TLS session; `None` before the end of the handshake, and on plain HTTP.
-    pub session: Option<OpenSession>,
+    pub session: Option<ListedSession>,
 }
 
 /// The TLS session of an open connection.
 #[derive(Clone, Debug)]
-pub struct OpenSession {
+pub struct ListedSession {
     /// As `$ssl_protocol`.
     pub protocol: &'static str,
     /// What it asked for; empty for none.
@@ -76,5 +76,5 @@ pub struct ConnectionList {
     /// How many of them were asked for.
     pub matching: usize,
     /// The oldest of these, the oldest first.
-    pub oldest: Vec<OpenConnection>,
+    pub oldest: Vec<ListedConnection>,
 }

@@ -196,7 +196,8 @@ on_both_drivers! {
             assert!(stuck.is_some(), "{target} is not cut:\n{}", log());
             assert!(log().contains(&line), "{}", log());
             assert!(log().matches(target).count() < count, "{}", log());
-            assert!(raw.rest().is_err(), "what it has looks whole");
+            // The error is told once.
+            assert!(target != "/own" || raw.rest().is_err(), "what it has looks whole");
         }
     }
 

@@ -59,7 +59,8 @@ on_both_drivers! {
         held.send(b"GET /held HTTP/1.1\r\nHost: a.test\r\n\r\n").expect("a connection");
         poll(PATIENCE, || (place.upstream.seen().len() == 1).then_some(())).expect("the request");
         let second = place.upgrade();
-        // So the second one does not end by itself.
+        // The first accepts nothing more, so the second one has this, and does not end by itself.
+        place.gateway.process.wait_for_output(0, "that it drains", |text| text.contains("draining"));
         let _tunnel = tunnel::open(raw::plain(place.gateway.port("front")));
         place.upgrade();
         kill(second);

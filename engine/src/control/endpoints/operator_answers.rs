@@ -10,7 +10,7 @@ use crate::control::state::config_diff::{ConfigDifference, differences};
 use crate::control::state::connection_survey::FoundConnection;
 use crate::control::state::status::ProcessStatus;
 use crate::identity::verify::explain::{hex, subject};
-use crate::report::connection_list::{ConnectionQuestion, OpenSession};
+use crate::report::connection_list::{ConnectionQuestion, ListedSession};
 
 /// How many connections one answer lists at most.
 pub(crate) const CONNECTIONS_MAX: usize = 1_000;
@@ -94,7 +94,7 @@ fn connection_json(found: &FoundConnection) -> Value {
     })
 }
 
-fn certificate_json(session: &OpenSession) -> Option<Value> {
+fn certificate_json(session: &ListedSession) -> Option<Value> {
     let leaf = session.leaf.as_deref()?;
     Some(json!({ "subject": subject(leaf), "sha256": hex(&session.leaf_sha256) }))
 }
@@ -106,7 +106,7 @@ fn certificate_json(session: &OpenSession) -> Option<Value> {
 pub(super) fn set_log_level(status: &ProcessStatus, word: &str) -> Result<Value, String> {
     let level = Level::VARIANTS.iter().find(|level| <&str>::from(**level) == word);
     let Some(level) = level else {
-        let words: Vec<&str> = Level::VARIANTS.iter().map(|level| level.into()).collect();
+        let words: Vec<&str> = Level::VARIANTS.iter().map(Into::into).collect();
         return Err(format!("there is no level {word:?}; write one of {}", words.join(", ")));
     };
     status.log_level.set(*level);

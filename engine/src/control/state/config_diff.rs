@@ -14,6 +14,8 @@ use toml::{Table, Value};
 const VALUE_CHARS_MAX: usize = 300;
 /// Of these, how many stand before the first that differs, where a value is cut.
 const CONTEXT_CHARS: usize = 40;
+/// What stands where something was cut.
+const CUT: &str = "...";
 /// What stands in the place of a secret.
 const REDACTED: &str = "<redacted>";
 const MARK_BEGIN: &str = "<redacted:";
@@ -187,11 +189,11 @@ fn shown(value: &str, alike: usize) -> String {
         return value;
     }
     let from = alike.saturating_sub(CONTEXT_CHARS);
-    let mut out = String::from(if from > 0 { "…" } else { "" });
+    let mut out = String::from(if from > 0 { CUT } else { "" });
     let mut rest = value.chars().skip(from);
     out.extend(rest.by_ref().take(VALUE_CHARS_MAX));
     if rest.next().is_some() {
-        out.push('…');
+        out.push_str(CUT);
     }
     out
 }
@@ -277,7 +279,8 @@ upstream.nodes = { "127.0.0.1:3" = 1 }
         let (first, second) = rest.split_once("[[routes]]").unwrap();
         let turned = format!("{head}[[routes]]{second}\n[[routes]]{first}");
         let found = differences(&config(TEXT), &config(&turned)).unwrap();
-        let order = found.iter().find(|one| one.table == "routes").unwrap();
+        let order = found.iter().find(|one| one.key.as_deref() == Some("order"));
+        let order = order.unwrap();
         assert_eq!(order.in_force.as_deref(), Some("one, two"));
         assert_eq!(order.on_disk.as_deref(), Some("two, one"));
     }
@@ -299,6 +302,6 @@ upstream.nodes = { "127.0.0.1:3" = 1 }
         let (one, other) = (long("1"), long("2"));
         let alike = common_prefix(Some(&one), Some(&other));
         let shown = shown(&one, alike);
-        assert!(shown.starts_with('…') && shown.ends_with('1') && shown.len() < 100, "{shown}");
+        assert!(shown.starts_with(CUT) && shown.ends_with('1') && shown.len() < 100, "{shown}");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::control::process::clock;
-use crate::report::connection_list::{ConnectionList, ConnectionQuestion, OpenConnection};
+use crate::report::connection_list::{ConnectionList, ConnectionQuestion, ListedConnection};
 use crate::setup::CoreLink;
 
 /// How long the cores may take: one looks at some thousand connections in each tick.
@@ -25,7 +25,7 @@ pub(crate) struct FoundConnection {
     /// Which core.
     pub(crate) core: u32,
     /// It.
-    pub(crate) connection: OpenConnection,
+    pub(crate) connection: ListedConnection,
 }
 
 /// What the cores have answered.
@@ -101,8 +101,8 @@ mod tests {
     use super::*;
     use crate::report::connection_list::ConnectionState;
 
-    fn open(serial: u64, age: u64) -> OpenConnection {
-        OpenConnection {
+    fn open(serial: u64, age: u64) -> ListedConnection {
+        ListedConnection {
             serial,
             address: SocketAddr::from(([127, 0, 0, 1], 1)),
             listener: SocketAddr::from(([127, 0, 0, 1], 2)),

@@ -361,7 +361,7 @@ impl Client {
         let mut sending =
             PacedSending { most: http.send_timeout, pace, clock: &self.core.clock, staged: 0 };
         let sent = sending.send(&mut self.stream.sink(), bytes).await;
-        if sent == Err(StreamError::TimedOut) {
+        if sent.is_err() {
             // It must not take what it has for the whole, and gets no more time to take the rest.
             self.stream.abort();
         }

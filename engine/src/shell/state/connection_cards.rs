@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::identity::{ClientIdentity, Verdict};
 use crate::report::connection_list::{
-    ConnectionList, ConnectionQuestion, ConnectionState, OpenConnection, OpenSession,
+    ConnectionList, ConnectionQuestion, ConnectionState, ListedConnection, ListedSession,
 };
 use crate::setup::CoreLink;
 
@@ -151,19 +151,19 @@ impl ConnectionCard {
             && server_name.as_ref().is_none_or(|wanted| wanted == name)
     }
 
-    fn describe(&self, now: Duration) -> OpenConnection {
+    fn describe(&self, now: Duration) -> ListedConnection {
         let session = self.session.borrow();
         let session = session.as_ref().map(|session| {
             let shown = session.identity.as_ref();
             let shown = shown.filter(|identity| identity.verdict != Verdict::None);
-            OpenSession {
+            ListedSession {
                 protocol: session.protocol,
                 server_name: session.server_name.clone(),
                 leaf: shown.and_then(|identity| identity.chain.first().cloned()),
                 leaf_sha256: shown.map_or([0; 32], |identity| identity.leaf_sha256),
             }
         });
-        OpenConnection {
+        ListedConnection {
             serial: self.serial,
             address: self.address.get(),
             listener: self.listener,
