@@ -103,12 +103,12 @@ on_both_drivers! {
         let silent = std::net::TcpStream::connect(("127.0.0.1", front)).expect("a connection");
         let all = poll(PATIENCE, || {
             let answer = json(dir, &["connections"]);
-            let states = told(&answer, &["state"]).concat();
-            let mut sorted = states.clone();
-            sorted.sort_unstable();
-            (sorted == ["handshake", "idle", "request", "tunnel"]).then_some(answer)
+            let mut states = told(&answer, &["state"]).concat();
+            states.sort_unstable();
+            (states == ["handshake", "idle", "request", "tunnel"]).then_some(answer)
         });
-        let all = all.unwrap_or_else(|| panic!("{}", json(dir, &["connections"])));
+        assert!(all.is_some(), "{}", json(dir, &["connections"]));
+        let all = all.expect("just seen");
         assert_eq!((&all["open"], &all["matching"], &all["left_out"]), (&4.into(), &4.into(), &0.into()));
         let mut rows = told(&all, &["state", "requests", "tls", "server_name"]);
         rows.sort_unstable();
@@ -170,8 +170,7 @@ on_both_drivers! {
         assert!(out.contains("[[routes]] all") && out.contains("/a*") && out.contains("headers"), "{out}");
         assert!(!out.contains("SECRET"), "{out}");
         let answer = json(dir, &["config-diff"]);
-        let keys: Vec<&Value> = answer["differences"].as_array().expect("a list").iter().map(|one| &one["key"]).collect();
-        assert_eq!(keys.len(), 2, "{answer}");
+        assert_eq!(answer["differences"].as_array().map(Vec::len), Some(2), "{answer}");
         assert!(!answer.to_string().contains("SECRET"), "{answer}");
 
         write("nonsense = true\n");

@@ -163,10 +163,8 @@ on_both_drivers! {
                 let heard = copied(&heard);
                 (heard.len() == sent * 2 + if case.told[1] { 16 } else { 0 }).then_some(heard)
             });
-            let frames = frames.unwrap_or_else(|| panic!("{:?}", copied(&heard)));
-            let [one, other] = [&frames[sent * 2..], &[]];
-            let (one, other) = if one.is_empty() { (one, &other[..]) } else { one.split_at(8) };
-            for frame in [one, other].into_iter().filter(|frame| !frame.is_empty()) {
+            assert!(frames.is_some(), "{:?}", copied(&heard));
+            for frame in frames.expect("just seen")[sent * 2..].chunks(8) {
                 assert_eq!(code_to_upstream(frame), Some(1001), "{frame:?}");
             }
         }

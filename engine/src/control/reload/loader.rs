@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ferrule_config::Problems;
-use ferrule_config::model::Runtime;
+use ferrule_config::model::{Level, Runtime};
 
 use super::opening;
 use super::reloader::{self, Reloader};
@@ -221,9 +221,7 @@ fn load_after(
     let status = Arc::new(ProcessStatus::new(links.clone()));
     let writer = LogWriter::start(outputs, rings, &status.lost_lines)
         .map_err(|error| StartError::of(&error))?;
-    let level = first.config.log.level;
-    status.log_level.start(diagnostics::start(&writer, level), level);
-    diagnostics::log_panics(&writer);
+    start_diagnostics(&status, &writer, first.config.log.level);
     let (names, look_up) = (Arc::clone(&status.names), Arc::new(resolver::system));
     let resolver = Resolver::start(links.clone(), look_up, names, &status.checks)
         .map_err(|error| StartError::of(&error))?;
@@ -266,6 +264,12 @@ fn load_after(
         manager: Arc::clone(&reloader.manager),
     };
     Ok(Loaded { initial, reloader, successor })
+}
+
+/// From here on the error log has what happens, at this level.
+fn start_diagnostics(status: &ProcessStatus, writer: &LogWriter, level: Level) {
+    status.log_level.start(diagnostics::start(writer, level), level);
+    diagnostics::log_panics(writer);
 }
 
 fn service_manager(takes_over: bool) -> ServiceManager {
