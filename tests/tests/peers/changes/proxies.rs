@@ -28,7 +28,7 @@ pub(super) struct Proxy {
 }
 
 enum Running {
-    Ferrule(Gateway),
+    Ferrule(Box<Gateway>),
     Nginx,
     Haproxy(Process),
 }
@@ -71,7 +71,7 @@ pub(super) fn ferrule(dir: &Path, driver: Driver, behind: Behind) -> Proxy {
     let setup = setup.set("answers", &behind.answers).set("echo", &behind.echo).quiet();
     let gateway = setup.start();
     let (name, port) = (format!("Ferrule, {driver}"), gateway.port("front"));
-    Proxy { name, port, dir: dir.to_path_buf(), runs: Running::Ferrule(gateway) }
+    Proxy { name, port, dir: dir.to_path_buf(), runs: Running::Ferrule(Box::new(gateway)) }
 }
 
 pub(super) fn nginx(dir: &Path, behind: Behind) -> Proxy {
