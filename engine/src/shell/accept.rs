@@ -1,10 +1,12 @@
 //! The accept loop of one listener on one core.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -13,17 +15,23 @@ use super::panics::Guarded;
 use super::service::ConnectionService;
 use crate::plan::ListenerId;
 use crate::report::Counter;
+use crate::setup::Driver;
 use crate::setup::connection_counts::{ConnectionCounts, CountedConnection};
 use crate::shell::client::accepted::AcceptedBy;
 use crate::shell::client::address_limit;
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::state::load_shedding::{LoadShedder, is_exhaustion};
 use crate::shell::state::log_limits::LogCause;
-use crate::shell::transport::net::{self, CancelHandle, TcpListener, TcpStream};
+use crate::shell::transport::net::{
+    self, CancelHandle, Canceller, Descriptor, TcpListener, TcpStream,
+};
 use crate::shell::transport::work_budget::WorkBudget;
 
 /// How long to rest when the kernel has no descriptor or memory for us.
 const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// As many as the queue of a socket may hold (`net.core.somaxconn`): there is an end to taking them.
+const QUEUE_MAX: u32 = 4_096;
 
 /// A listening socket at work.
 pub(crate) struct ListenerState {
@@ -91,6 +99,46 @@ pub(crate) async fn run(
                 }
                 net::sleep(BACK_OFF).await;
             }
+        }
+    }
+    if state.ending.get() && !core.stopping.get() {
+        take_waiting(&service, &socket, &state).await;
+    }
+}
+
+/// Takes the connections that wait in the queue of a socket that this process accepts by no more.
+///
+/// `io_uring` waits exclusively: the kernel wakes one waiter for a connection. If that was an accept which has been
+/// cancelled since, the process that accepts by the same socket after an upgrade hears nothing of the connection
+/// until another one comes.
+async fn take_waiting(
+    service: &Rc<ConnectionService>,
+    socket: &TcpListener,
+    state: &Rc<ListenerState>,
+) {
+    if service.core.link.driver.get() == Driver::Epoll {
+        return;
+    }
+    for _ in 0..QUEUE_MAX {
+        if !Descriptor::of(socket).has_waiting() {
+            return;
+        }
+        let canceller = Canceller::new();
+        let mut accepting = pin!(socket.cancelable_accept(canceller.handle()));
+        // Begun, so that it takes a connection that is there, and cancelled, so that it waits for none.
+        let begun = poll_fn(|context| Poll::Ready(accepting.as_mut().poll(context))).await;
+        let accepted = match begun {
+            Poll::Ready(accepted) => accepted,
+            Poll::Pending => {
+                canceller.cancel();
+                accepting.await
+            }
+        };
+        match accepted {
+            Ok((stream, peer)) => admit(service, state, stream, peer),
+            // The other process was sooner. What has come meanwhile may have woken us again.
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::CANCELED) => {}
+            Err(_) => return,
         }
     }
 }

@@ -134,6 +134,12 @@ impl Descriptor {
         polled.revents()
     }
 
+    /// Does a connection wait in this listener's queue?
+    #[must_use]
+    pub(crate) fn has_waiting(self) -> bool {
+        self.polls(PollFlags::IN).contains(PollFlags::IN)
+    }
+
     /// The next connection that waits in this listener's queue, without waiting for one.
     #[must_use]
     pub(crate) fn accept_now(self) -> Option<OwnedFd> {

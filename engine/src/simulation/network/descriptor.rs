@@ -76,6 +76,12 @@ impl Descriptor {
         with(|world| world.is_over(self.0))
     }
 
+    /// Nobody else accepts here, so that nobody has to look.
+    #[must_use]
+    pub(crate) const fn has_waiting(self) -> bool {
+        false
+    }
+
     /// There is nobody to turn away here.
     #[must_use]
     pub(crate) const fn accept_now(self) -> Option<std::os::fd::OwnedFd> {
