@@ -24,6 +24,7 @@ fn the_package_is_whole_and_lintian_is_content() {
         "-rw-r--r-- ./etc/logrotate.d/ferrule",
         "-rw-r--r-- ./usr/lib/systemd/system/ferrule.service",
         "-rw-r--r-- ./usr/lib/sysusers.d/ferrule.conf",
+        "-rw-r--r-- ./usr/lib/tmpfiles.d/ferrule.conf",
         "-rw-r--r-- ./usr/share/man/man1/ferrule-ctl.1.gz",
         "-rw-r--r-- ./usr/share/bash-completion/completions/ferrule",
         "-rw-r--r-- ./usr/share/zsh/vendor-completions/_ferrule",
