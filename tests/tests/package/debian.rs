@@ -1,7 +1,8 @@
 //! The Debian package, made of the binary that the tests run.
 //!
 //! `tests/package/clean-root PACKAGE` installs, runs, rotates, upgrades and purges it in a Debian of its own; that
-//! takes root, the archive and a minute, so it is a test that is asked for.
+//! takes root, the archive and a minute, so it is a test that is asked for. So is `tests/package/booted PACKAGE`, where a
+//! real systemd runs the service.
 
 use ferrule_tests::scratch;
 
@@ -47,7 +48,7 @@ fn the_maintainer_scripts_are_shell() {
     run(
         scratch.path(),
         "for name in postinst prerm postrm; do dash -n tools/package/debian/$name; done
-         bash -n tests/package/clean-root; bash -n tools/package/deb; bash -n tools/package/build
+         bash -n tests/package/clean-root; bash -n tests/package/booted; bash -n tools/package/deb; bash -n tools/package/build
          bash -n tools/package/reproducible",
     );
 }
@@ -62,4 +63,19 @@ fn it_is_installed_and_purged_in_a_clean_root() {
          tests/package/clean-root $scratch/ferrule.deb",
     );
     assert!(said.contains("installed, run, rotated, upgraded, removed and purged"), "{said}");
+}
+
+#[test]
+#[ignore = "needs root, the archive of Debian, systemd-nspawn and two minutes: --ignored systemd_runs_it"]
+fn systemd_runs_it_upgrades_it_under_load_and_starts_it_again() {
+    let scratch = scratch();
+    let said = run(
+        scratch.path(),
+        "deb=$(flock target/package.lock tools/package/deb --debug); cp $deb $scratch/ferrule.deb
+         tests/package/booted $scratch/ferrule.deb",
+    );
+    assert!(
+        said.contains("none lost") && said.contains("removed and purged under systemd"),
+        "{said}"
+    );
 }

@@ -172,8 +172,10 @@ impl Supervisor<'_> {
                 return stop(cores);
             }
             if self.commands.has_lost_successor() {
-                // Those who watch over the service see its end, and start it again.
+                // Those who watch over the service see its end, and start it again. systemd watches the main process,
+                // and of one that is no child of its own it hears nothing.
                 tracing::error!("nobody serves; ending the drain");
+                self.manager.main_process(std::process::id());
                 closing.close_now();
                 stop(cores);
                 return RunEnd::Lost;
