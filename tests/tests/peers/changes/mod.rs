@@ -320,7 +320,7 @@ fn nginx_and_haproxy_are_reloaded_and_upgraded() {
 fn the_table() {
     #[expect(clippy::disallowed_methods, reason = "a person says which proxy")]
     let only = std::env::var("FERRULE_CHANGES_ONLY").unwrap_or_default();
-    allow_descriptors(65_536).expect("enough descriptors");
+    allow_descriptors(16_384).expect("enough descriptors");
     println!("{HEAD}");
     let start = |name: &str, stage: &Stage| match name {
         "io_uring" => proxies::ferrule(stage.dir(), Driver::IoUring, stage.behind),
