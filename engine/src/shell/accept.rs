@@ -55,6 +55,7 @@ impl ListenerState {
     /// It is to end: the process stops, or another one accepts by the socket.
     pub(crate) fn end(&self) {
         self.ending.set(true);
+        self.accepts_by.borrow().connections.end();
     }
 
     /// It is to end, and the configuration does not have it any more.

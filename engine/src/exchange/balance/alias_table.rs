@@ -13,7 +13,7 @@ const DRAWS_MAX: usize = 4;
 /// The nodes that can be drawn.
 #[derive(Debug, Default)]
 pub(super) struct AliasTable {
-    slots: Vec<Slot>,
+    slots: Vec<AliasSlot>,
 }
 
 /// A node that was drawn.
@@ -24,7 +24,7 @@ pub(super) struct Drawn {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct AliasSlot {
     own: Drawn,
     alias: Drawn,
     /// How many of 2^32 draws of this slot are its own node.
@@ -44,7 +44,7 @@ impl AliasTable {
         self.slots.clear();
         self.slots.extend(members.iter().map(|member| {
             let own = Drawn { node: member.node, weight: member.divisor() };
-            Slot { own, alias: own, own_share: u32::MAX }
+            AliasSlot { own, alias: own, own_share: u32::MAX }
         }));
         let rests = members.iter().enumerate().map(|(at, member)| {
             let units = u128::from(member.weight) * members.len() as u128;

@@ -32,6 +32,8 @@ pub(crate) struct AcceptedBy {
 pub(crate) struct ListenerConnections {
     /// The listener was taken away.
     removed: Cell<bool>,
+    /// This process accepts no more by it.
+    ended: Cell<bool>,
     /// By the serial number of each: its wait for a request.
     waits: RefCell<HashMap<u64, TimerHandle, RandomState>>,
 }
@@ -82,6 +84,17 @@ impl ListenerConnections {
         if !self.removed.replace(true) {
             self.waits.borrow().values().for_each(|wait| wait.hasten_idle(DRAIN_GRACE));
         }
+    }
+
+    /// The process accepts no more by the listener: what is answered from now on is the last answer of its connection.
+    pub(crate) fn end(&self) {
+        self.ended.set(true);
+    }
+
+    /// Is the next answer of a connection its last one?
+    #[must_use]
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.ended.get() || self.removed.get()
     }
 
     /// Was the listener taken away?

@@ -193,7 +193,7 @@ impl Client {
     pub(crate) fn may_keep(&self, wanted: bool) -> bool {
         wanted
             && !self.core.draining.get()
-            && !self.membership.connections().is_listener_removed()
+            && !self.membership.connections().has_ended()
             && !self.registration.as_ref().is_some_and(Registration::is_ended)
             && self.facts.requests < u64::from(self.live.generation.plan.http.keepalive_requests)
     }

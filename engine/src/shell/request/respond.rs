@@ -248,7 +248,7 @@ fn admit_head(
             // A drain may have begun since the request was read, or its listener may be gone.
             keep_alive: context.keep_alive
                 && !context.core.draining.get()
-                && !context.connections.is_listener_removed()
+                && !context.connections.has_ended()
                 && context.knows_what_follows(progress.continued)
                 && context.upload.is_body_under_way(),
             repeatable: context.repeatable && context.upload.is_replayable(),
