@@ -97,6 +97,29 @@ pub fn read_file(path: &Path, max: u64) -> Result<RegularFile, FileError> {
     read
 }
 
+/// Reads a file that the process keeps for itself: of its own user or of root, and behind no symbolic link.
+///
+/// # Errors
+/// As for [`read_file`], and where it is somebody else's.
+pub fn read_own_file(path: &Path, max: u64) -> Result<RegularFile, FileError> {
+    let kind = std::fs::symlink_metadata(path)?.file_type();
+    if kind.is_symlink() {
+        return Err(io::Error::other("it is a symbolic link").into());
+    }
+    regular(kind)?;
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = File::from(spare().open(path, flags)?);
+    let owner = file.metadata()?.uid();
+    let read = if owner == 0 || owner == rustix::process::geteuid().as_raw() {
+        read_open(&file, max)
+    } else {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's").into())
+    };
+    spare().keep(OwnedFd::from(file));
+    read
+}
+
 fn read_open(file: &File, max: u64) -> Result<RegularFile, FileError> {
     let found = file.metadata()?;
     regular(found.file_type())?;

@@ -52,7 +52,7 @@ pub mod problem;
 pub mod search_pattern;
 pub mod template;
 
-pub use file::{FileError, RegularFile, read_file, reserve_descriptors};
+pub use file::{FileError, RegularFile, read_file, read_own_file, reserve_descriptors};
 pub use host_names::HostAddress;
 pub use json_template::{JsonPiece, JsonTemplate, JsonTemplateError};
 pub use load::{defaults, read, read_text};

@@ -51,13 +51,13 @@ impl Check<'_> {
 
     /// A list that is fetched from there.
     pub(super) fn crl_url(&mut self, text: &Text, field: &str) -> Option<CrlUrl> {
+        if text.text.contains(['@', '?']) {
+            // It may be a password, or a token.
+            self.problems.mask(text.place);
+        }
         match CrlUrl::parse(&text.text) {
             Ok(url) => Some(url),
             Err(words) => {
-                if text.text.contains('@') {
-                    // It may be a password.
-                    self.problems.mask(text.place);
-                }
                 let help =
                     "write a URL as \"http://pki.example.com/ca.crl\", or the path of a file";
                 self.error(text.place, field, &format!("this {words}"), help);

@@ -12,8 +12,8 @@ pub(super) static CRL_FETCH: Table = Table {
         required(
             "directory",
             Kind::Text,
-            "Where fetched lists are kept over restarts: a directory that is there, and that the process \
-                 may write to, as \"/var/lib/ferrule\".",
+            "Where fetched lists are kept over restarts: a directory that is there, of the process's user or of \
+                 root, and that the process may write to and nobody else, as \"/var/lib/ferrule\".",
         ),
         duration(
             "refresh",

@@ -69,7 +69,8 @@ pub(super) static RUNTIME: Table = Table {
             "Read certificates, keys, CRLs, stapled responses and ticket keys again within two \
                  seconds when their files change. A change that does not fit together is refused, \
                  and what was in force stays. This file itself is read again on a reload only \
-                 (SIGHUP or `ferrule ctl reload`).",
+                 (SIGHUP or `ferrule ctl reload`). A revocation list that is fetched counts even if this \
+                 is off, and the files are read again with it.",
         ),
         optional(
             "pid_file",

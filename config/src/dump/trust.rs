@@ -33,7 +33,7 @@ pub(super) fn dump_upstream_tls(out: &mut Writer, header: &str, tls: &UpstreamTl
 
 pub(super) fn dump_revocation(out: &mut Writer, revocation: Option<&Revocation>) {
     if let Some(revocation) = revocation {
-        let urls = revocation.urls.iter().map(ToString::to_string);
+        let urls = revocation.urls.iter().map(|url| url.whole().to_owned());
         let all: Vec<String> = revocation.crls.iter().map(pem_text).chain(urls).collect();
         if !all.is_empty() {
             out.line("crl", list(all.into_iter()));

@@ -27,8 +27,10 @@ pub struct CrlFetch {
 }
 
 /// Where a revocation list is fetched from: an absolute `http` URL without user and fragment.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct CrlUrl {
+    whole: String,
+    /// The same without its query.
     text: String,
     /// A name, or an address without brackets.
     host: String,
@@ -86,15 +88,26 @@ impl CrlUrl {
         if !is_host {
             return Err("has no host that can be asked");
         }
+        let shown = match text.split_once('?') {
+            Some((before, _)) => format!("{before}?..."),
+            None => text.to_owned(),
+        };
         Ok(Self {
-            text: text.to_owned(),
+            whole: text.to_owned(),
+            text: shown,
             host: host.to_owned(),
             port,
             target: rest_at + authority_len,
         })
     }
 
-    /// As it was written.
+    /// As it was written. Its query may be a secret: see [`CrlUrl::text`].
+    #[must_use]
+    pub fn whole(&self) -> &str {
+        &self.whole
+    }
+
+    /// As it is shown in logs, metrics and answers: without its query, which may hold a token.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -115,7 +128,7 @@ impl CrlUrl {
     /// What is asked for there, in origin form: it begins with `/`.
     #[must_use]
     pub fn target(&self) -> String {
-        match self.text.get(self.target..).unwrap_or_default() {
+        match self.whole.get(self.target..).unwrap_or_default() {
             path if path.starts_with('/') => path.to_owned(),
             query => format!("/{query}"),
         }
@@ -126,13 +139,20 @@ impl CrlUrl {
     /// # Errors
     /// As for [`CrlUrl::parse`].
     pub fn with_target(&self, target: &str) -> Result<Self, &'static str> {
-        Self::parse(&format!("{}{target}", self.text.get(..self.target).unwrap_or_default()))
+        Self::parse(&format!("{}{target}", self.whole.get(..self.target).unwrap_or_default()))
     }
 }
 
+/// Likewise without its query.
 impl fmt::Display for CrlUrl {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for CrlUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "CrlUrl({})", self.text)
     }
 }
 
@@ -153,6 +173,14 @@ mod tests {
             assert_eq!((url.host(), url.port(), &*url.target()), (host, port, target), "{text}");
             assert_eq!(url.with_target("/x").unwrap().target(), "/x");
         }
+    }
+
+    #[test]
+    fn a_query_is_asked_for_and_not_shown() {
+        let url = CrlUrl::parse("http://pki.test/ca?token=hush").unwrap();
+        assert_eq!((&*url.target(), url.text()), ("/ca?token=hush", "http://pki.test/ca?..."));
+        assert_eq!(url.whole(), "http://pki.test/ca?token=hush");
+        assert!(!format!("{url} {url:?}").contains("hush"));
     }
 
     #[test]

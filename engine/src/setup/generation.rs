@@ -122,10 +122,11 @@ pub fn load(
     number: u64,
     now: i64,
 ) -> Result<Generation, Box<Problems>> {
-    assemble(ferrule_config::read(path, env)?, ticket_keys, number, now)
+    assemble(ferrule_config::read(path, env)?, ticket_keys, number, now, None)
 }
 
-/// Loads everything that a configuration names. `now` is Unix seconds.
+/// Loads everything that a configuration names. `now` is Unix seconds. What was fetched for the generation `before`
+/// is not fetched once more.
 ///
 /// # Errors
 /// Everything that is wrong with it.
@@ -134,10 +135,17 @@ pub fn assemble(
     ticket_keys: &Arc<TicketKeys>,
     number: u64,
     now: i64,
+    before: Option<&Generation>,
 ) -> Result<Generation, Box<Problems>> {
     let Draft { config, mut problems } = draft;
     // Even if the file has problems already: whoever mends it wants to know all of them.
-    let mut tls = TlsSettings::load(&config, ticket_keys, &mut problems, now);
+    let mut tls = TlsSettings::load_after(
+        before.map(|generation| &generation.tls),
+        &config,
+        ticket_keys,
+        &mut problems,
+        now,
+    );
     warn(&mut tls, &mut problems);
     let texts = AnswerTexts {
         pages: Arc::new(error_pages::load(&config, &mut problems)),

@@ -162,5 +162,6 @@ fn generation(setting: &Setting, certificates: Option<&TestCertificates>) -> Gen
     let draft = ferrule_config::read_text(path, text.clone(), &|_| None);
     let draft = draft.unwrap_or_else(|problems| panic!("{text}\n{problems}"));
     let now = 1_795_301_728;
-    assemble(draft, &Arc::default(), 1, now).unwrap_or_else(|problems| panic!("{text}\n{problems}"))
+    assemble(draft, &Arc::default(), 1, now, None)
+        .unwrap_or_else(|problems| panic!("{text}\n{problems}"))
 }

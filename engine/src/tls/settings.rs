@@ -50,7 +50,22 @@ impl TlsSettings {
         problems: &mut Problems,
         now: i64,
     ) -> Self {
-        Self::load_beside(None, config, keys, problems, now)
+        Self::load_after(None, config, keys, problems, now)
+    }
+
+    /// The same where settings of another configuration are in force: of them only the lists that were
+    /// fetched count.
+    #[must_use]
+    pub fn load_after(
+        before: Option<&Self>,
+        config: &Config,
+        keys: &Arc<TicketKeys>,
+        problems: &mut Problems,
+        now: i64,
+    ) -> Self {
+        let fetched_before = before.map(|settings| &settings.objects.fetched);
+        let found = Findings { fetched_before, now, ..Findings::default() };
+        Self::load_with(found, config, keys, problems)
     }
 
     /// The same once settings of the same configuration are in force: an object that is refused is kept
@@ -63,10 +78,20 @@ impl TlsSettings {
         problems: &mut Problems,
         now: i64,
     ) -> Self {
-        let provider = Arc::new(provider());
         let before = before.map(|settings| &settings.objects);
-        let crl_directory = config.crl_fetch.as_ref().map(|fetch| fetch.directory.clone());
-        let mut found = Findings { before, now, crl_directory, ..Findings::default() };
+        let fetched_before = before.map(|objects| &objects.fetched);
+        let found = Findings { before, fetched_before, now, ..Findings::default() };
+        Self::load_with(found, config, keys, problems)
+    }
+
+    fn load_with(
+        mut found: Findings<'_>,
+        config: &Config,
+        keys: &Arc<TicketKeys>,
+        problems: &mut Problems,
+    ) -> Self {
+        let provider = Arc::new(provider());
+        found.crl_directory = config.crl_fetch.as_ref().map(|fetch| fetch.directory.clone());
         let files = ticket_files::take_or_keep(&config.http.ticket_key_files, &mut found);
         let servers: Vec<ServerTls> = config
             .servers

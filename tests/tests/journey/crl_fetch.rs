@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::observe::ctl;
 use crate::revoke::{authority, client};
 
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [metrics]
 listen = "127.0.0.1:@metrics@"
 
@@ -50,7 +50,7 @@ upstream.nodes = { "127.0.0.1:@upstream@" = 1 }
 "#;
 
 /// One list, of a server that nobody has to believe.
-const BY_URL: &str = r#"crl = "http://127.0.0.1:@lists@/ca.crl""#;
+pub(crate) const BY_URL: &str = r#"crl = "http://127.0.0.1:@lists@/ca.crl""#;
 
 const PAST: &[u8] = b"240101000000Z";
 const FAR: &[u8] = b"20980101000000Z";
@@ -74,40 +74,24 @@ fn list(ca: &Issuer, number: Option<u8>, [start, end]: [&[u8]; 2], serials: &[u8
     list.sign(ca)
 }
 
-fn numbered(ca: &Issuer, number: u8, serials: &[u8]) -> Vec<u8> {
+pub(crate) fn numbered(ca: &Issuer, number: u8, serials: &[u8]) -> Vec<u8> {
     list(ca, Some(number), [PAST, FAR], serials)
-}
-
-/// A newer list, which speaks of certificates of authorities alone.
-fn partial(ca: &Issuer) -> Vec<u8> {
-    let only_cas = sequence(&[&element(0x82, &[0xff])]);
-    let list = ListDraft {
-        version: 2,
-        this_update: element(0x17, PAST),
-        next_update: generalized(str::from_utf8(FAR).expect("text")),
-        revoked: Vec::new(),
-        extensions: vec![
-            extension("2.5.29.20", false, &integer(&[9])),
-            extension("2.5.29.28", true, &only_cas),
-        ],
-    };
-    list.sign(ca)
 }
 
 /// What a server does with a connection; it can be changed.
 #[derive(Clone)]
-struct Answers(Arc<Mutex<Script>>);
+pub(crate) struct Answers(Arc<Mutex<Script>>);
 
 impl Answers {
-    fn new(script: Script) -> Self {
+    pub(crate) fn new(script: Script) -> Self {
         Self(Arc::new(Mutex::new(script)))
     }
 
-    fn set(&self, script: Script) {
+    pub(crate) fn set(&self, script: Script) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = script;
     }
 
-    fn serve(&self) -> Upstream {
+    pub(crate) fn serve(&self) -> Upstream {
         let answers = self.clone();
         Upstream::plain(Arc::new(move |client: &mut Client| {
             if client.request().is_some() {
@@ -118,7 +102,7 @@ impl Answers {
     }
 }
 
-fn sends(bytes: Vec<u8>) -> Script {
+pub(crate) fn sends(bytes: Vec<u8>) -> Script {
     Arc::new(move |client| {
         client.send(&bytes);
     })
@@ -129,11 +113,11 @@ fn head_and(head: &str, body: &[u8]) -> Vec<u8> {
 }
 
 /// A whole answer with this body.
-fn whole(body: &[u8]) -> Vec<u8> {
+pub(crate) fn whole(body: &[u8]) -> Vec<u8> {
     head_and(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}", body.len()), body)
 }
 
-fn status(line: &str) -> Script {
+pub(crate) fn status(line: &str) -> Script {
     sends(format!("HTTP/1.1 {line}\r\nContent-Length: 0\r\n\r\n").into_bytes())
 }
 
@@ -142,31 +126,31 @@ fn redirects(target: &str) -> Script {
 }
 
 /// A gateway, its clients, and their authority.
-struct Place {
-    scratch: tempfile::TempDir,
-    upstream: Upstream,
-    gateway: Gateway,
-    ca: Issuer,
-    good: Leaf,
-    bad: Leaf,
+pub(crate) struct Place {
+    pub(crate) scratch: tempfile::TempDir,
+    pub(crate) upstream: Upstream,
+    pub(crate) gateway: Gateway,
+    pub(crate) ca: Issuer,
+    pub(crate) good: Leaf,
+    pub(crate) bad: Leaf,
 }
 
 /// The files that every gateway here needs.
-struct Files {
-    scratch: tempfile::TempDir,
-    upstream: Upstream,
-    ca: Issuer,
+pub(crate) struct Files {
+    pub(crate) scratch: tempfile::TempDir,
+    pub(crate) upstream: Upstream,
+    pub(crate) ca: Issuer,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let scratch = scratch();
         let ca = authority(scratch.path());
         fs::create_dir(scratch.path().join("lists")).expect("a directory");
         Self { scratch, upstream: Upstream::plain(echo()), ca }
     }
 
-    fn start(self, driver: Driver, crl: &str, lists: u16) -> Place {
+    pub(crate) fn start(self, driver: Driver, crl: &str, lists: u16) -> Place {
         let dir = self.scratch.path();
         let (good, bad) = (client(dir, &self.ca, "good", 2), client(dir, &self.ca, "bad", 3));
         let gateway = Setup::new(dir, driver, &CONFIG.replace("@crl@", crl))
@@ -185,20 +169,21 @@ impl Place {
     }
 
     /// What a client gets on a connection of its own.
-    fn visit(&self, leaf: &Leaf) -> u16 {
+    pub(crate) fn visit(&self, leaf: &Leaf) -> u16 {
         get(&mut self.connect(leaf), "ours.test", "/").status()
     }
 
     /// Waits until the client gets this.
-    fn becomes(&self, leaf: &Leaf, status: u16) {
+    pub(crate) fn becomes(&self, leaf: &Leaf, status: u16) {
         let found = poll(PATIENCE, || (self.visit(leaf) == status).then_some(()));
         assert!(found.is_some(), "not {status}: {}", self.gateway.log());
     }
 
     /// The one file that is kept.
-    fn kept(&self) -> PathBuf {
+    pub(crate) fn kept(&self) -> PathBuf {
         let entries = fs::read_dir(self.scratch.path().join("lists")).expect("a directory");
-        let all: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        let all = entries.map(|entry| entry.expect("an entry").path());
+        let all: Vec<_> = all.filter(|path| !path.ends_with("crl-lock")).collect();
         assert_eq!(all.len(), 1, "{all:?}");
         all.into_iter().next().expect("one")
     }
@@ -206,12 +191,16 @@ impl Place {
     /// Starts it anew, with the files of before.
     fn restart(&mut self, driver: Driver, name: &str, lists: u16) {
         assert!(self.gateway.stop().success());
+        self.start_again(driver, name, lists);
+    }
+
+    fn start_again(&mut self, driver: Driver, name: &str, lists: u16) {
         let text = CONFIG.replace("@crl@", BY_URL);
         let setup = Setup::new(self.scratch.path(), driver, &text).named(name);
         self.gateway = setup.set("upstream", &self.upstream.port).set("lists", &lists).start();
     }
 
-    fn told(&self, words: &str) {
+    pub(crate) fn told(&self, words: &str) {
         let told = poll(PATIENCE, || self.gateway.log().contains(words).then_some(()));
         assert!(told.is_some(), "not told {words:?}: {}", self.gateway.log());
     }
@@ -221,7 +210,7 @@ impl Place {
         Exposition::read(&answer.text())
     }
 
-    fn fetches(&self, result: &str) -> f64 {
+    pub(crate) fn fetches(&self, result: &str) -> f64 {
         self.scrape().sum("ferrule_crl_fetches_total", &[("result", result)])
     }
 }
@@ -275,7 +264,7 @@ fn lies(ca: &Issuer, dir: &Path) -> Vec<(Script, &'static str)> {
         (sends(b"SSH-2.0-OpenSSH_9.9\r\n\r\n".to_vec()), "is no HTTP"),
         (silence, "no whole answer within 1000 ms"),
         (status("304 Not Modified"), "status 304"),
-        (sends(whole(&partial(ca))), "it sends no list in place of the one of CN=clients"),
+        (sends(whole(encode("X509 CRL", &newer).repeat(65).as_bytes())), "more than 64 lists"),
         (sends(whole(&numbered(ca, 5, &[3]).repeat(2))), "the list that it sends is broken"),
     ]
 }
@@ -287,7 +276,7 @@ fn distribution_point(url: &str) -> Vec<u8> {
     extension("2.5.29.31", false, &sequence(&[&sequence(&[&point])]))
 }
 
-fn certificate(subject: &str, serial: u8, extensions: Vec<Vec<u8>>) -> Draft {
+pub(crate) fn certificate(subject: &str, serial: u8, extensions: Vec<Vec<u8>>) -> Draft {
     Draft {
         version: 3,
         serial: vec![serial],
@@ -342,8 +331,9 @@ on_both_drivers! {
         assert_eq!((place.visit(&place.bad), place.visit(&place.good)), (400, 200));
         // What somebody has put in its place is nothing.
         let other = Issuer { name: place.ca.name.clone(), key: Key::new(&dir, "other", Kind::P256) };
+        assert!(place.gateway.stop().success());
         fs::write(file, numbered(&other, 9, &[])).expect("a file");
-        place.restart(driver, "third", port);
+        place.start_again(driver, "third", port);
         assert_eq!((place.visit(&place.bad), place.visit(&place.good)), (400, 400));
         place.told("is no list of a CA that is configured here; until it is, certificates of its CA are refused");
     }

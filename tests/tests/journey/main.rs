@@ -22,6 +22,7 @@ mod circuit_breaker;
 mod conditions;
 mod cors;
 mod crl_fetch;
+mod crl_fetch_attacks;
 mod ctl_operator;
 mod cut;
 mod cve;

@@ -1,15 +1,16 @@
 //! One fetch over HTTP: bounded in time, in bytes, in redirects and in where it may lead.
 //!
 //! In: a URL. Out: the body of a 200, or word that it has not changed, or why there is neither. Redirects lead to
-//! `http` alone. Addresses of the own link are not asked: what answers there without a login (the metadata of a
-//! cloud's machines) is not for those who can write a redirect or a name server's answer.
+//! `http` alone, and no further inside than the configuration has asked for.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use ferrule_config::model::{CrlUrl, Resolving};
 
+use super::addresses::{self, Neighbourhood};
+use super::validators::Validators;
 use crate::control::names::LookUpSettings;
 use crate::control::process::clock;
 use crate::wire::body::BodyReader;
@@ -25,8 +26,6 @@ const REDIRECTS_MAX: usize = 3;
 const INTERIM_MAX: usize = 8;
 /// A head of nginx has 300 bytes.
 const HEAD: HeadLimits = HeadLimits { head_bytes_max: 16 << 10, fields_max: 128 };
-/// Longer ones are not sent back.
-const VALIDATOR_BYTES_MAX: usize = 256;
 const PIECE_BYTES: usize = 16 << 10;
 
 /// How a list is fetched.
@@ -38,13 +37,6 @@ pub(super) struct DownloadLimits {
     pub(super) size_max: u64,
     /// Where names are looked up.
     pub(super) resolving: Resolving,
-}
-
-/// What a server calls the state of the list that it has sent (RFC 9110, section 8.8).
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Validators {
-    etag: Option<String>,
-    last_modified: Option<String>,
 }
 
 /// What a fetch has brought.
@@ -80,8 +72,12 @@ pub(super) fn download(
 ) -> Result<Download, String> {
     let end = clock::monotonic() + limits.timeout;
     let mut url = url.clone();
+    let mut inmost = Neighbourhood::Machine;
     for _ in 0..=REDIRECTS_MAX {
-        let socket = connect(&url, limits, end)?;
+        let socket = connect(&url, limits, end, inmost)?;
+        // Where the first one was is where the configuration has sent us.
+        let reached = socket.peer_addr().map_err(|error| format!("{}", error.kind()))?;
+        inmost = inmost.min(Neighbourhood::of(reached.ip()));
         let mut exchange = Exchange { socket, end, limits, read: Vec::new() };
         match exchange.ask(&url, known)? {
             Answered::Download(download) => return Ok(download),
@@ -95,19 +91,29 @@ fn too_late(limits: &DownloadLimits) -> String {
     format!("no whole answer within {} ms", limits.timeout.as_millis())
 }
 
-/// The first address that takes a connection.
-fn connect(url: &CrlUrl, limits: &DownloadLimits, end: Instant) -> Result<TcpStream, String> {
+/// The first address that takes a connection. Each has its share of the time, so that one that says nothing leaves
+/// some for the others.
+fn connect(
+    url: &CrlUrl,
+    limits: &DownloadLimits,
+    end: Instant,
+    inmost: Neighbourhood,
+) -> Result<TcpStream, String> {
     let mut last = String::from("the name has no address that is asked");
-    for address in addresses(url, limits)? {
-        if is_of_link(address) {
-            last = format!("{address} is an address of the own link, which is not asked");
+    let all = addresses(url, limits, end)?;
+    for (at, address) in all.iter().copied().enumerate() {
+        if let Some(why) = addresses::why_not_asked(address, inmost) {
+            last = format!("{address} is {why}, which is not asked");
             continue;
         }
         let left = end.saturating_duration_since(clock::monotonic());
         if left.is_zero() {
             return Err(too_late(limits));
         }
-        match TcpStream::connect_timeout(&SocketAddr::new(address, url.port()), left) {
+        let share = left / u32::try_from(all.len().saturating_sub(at)).unwrap_or(u32::MAX).max(1);
+        // A socket would not wait for no time at all.
+        let share = share.max(Duration::from_millis(1));
+        match TcpStream::connect_timeout(&SocketAddr::new(address, url.port()), share) {
             Ok(socket) => return Ok(socket),
             Err(error) => last = format!("no connection to {address}: {}", error.kind()),
         }
@@ -115,31 +121,15 @@ fn connect(url: &CrlUrl, limits: &DownloadLimits, end: Instant) -> Result<TcpStr
     Err(last)
 }
 
-fn addresses(url: &CrlUrl, limits: &DownloadLimits) -> Result<Vec<IpAddr>, String> {
+fn addresses(url: &CrlUrl, limits: &DownloadLimits, end: Instant) -> Result<Vec<IpAddr>, String> {
     if let Ok(address) = url.host().parse() {
         return Ok(vec![address]);
     }
     let settings = LookUpSettings::system(&limits.resolving);
     let resolved = settings
-        .look_up(url.host(), false)
+        .look_up_until(end, url.host(), false)
         .map_err(|error| format!("the name leads nowhere: {error}"))?;
     Ok(resolved.found.into_iter().map(|found| found.address).collect())
-}
-
-/// Of the own link, of a group, or of nobody.
-fn is_of_link(address: IpAddr) -> bool {
-    let v6 = |address: Ipv6Addr| {
-        address.is_unicast_link_local() || address.is_multicast() || address.is_unspecified()
-    };
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            address.is_link_local()
-                || address.is_multicast()
-                || address.is_unspecified()
-                || address.is_broadcast()
-        }
-        IpAddr::V6(address) => v6(address),
-    }
 }
 
 /// One question, and the answer to it.
@@ -164,13 +154,13 @@ impl Exchange<'_> {
                 200 => {
                     let body = response_body(view, Method::Get).map_err(no_http)?;
                     check_coding(view)?;
-                    let validators = validators(view);
+                    let validators = Validators::of(view, clock::unix_seconds());
                     self.read.drain(..len);
                     let bytes = self.body(body)?;
                     let body = DownloadedBody { bytes, validators };
                     return Ok(Answered::Download(Download::Body(body)));
                 }
-                304 if *known != Validators::default() => {
+                304 if !known.is_empty() => {
                     return Ok(Answered::Download(Download::Unchanged));
                 }
                 301 | 302 | 303 | 307 | 308 => return redirect(url, view).map(Answered::Redirect),
@@ -246,10 +236,13 @@ impl Exchange<'_> {
         }
         let (mut reader, mut body) = (BodyReader::new(length), Vec::new());
         loop {
-            while !reader.is_done() && !self.read.is_empty() {
-                let step = reader.step(&self.read).map_err(no_http)?;
-                body.extend_from_slice(self.read.get(step.data.clone()).unwrap_or_default());
-                self.read.drain(..step.consumed);
+            // What was looked at goes once a read: a piece may hold thousands of chunks.
+            let mut at = 0;
+            while !reader.is_done() && at < self.read.len() {
+                let rest = self.read.get(at..).unwrap_or_default();
+                let step = reader.step(rest).map_err(no_http)?;
+                body.extend_from_slice(rest.get(step.data.clone()).unwrap_or_default());
+                at += step.consumed;
                 if body.len() > most {
                     return Err(too_large());
                 }
@@ -260,6 +253,7 @@ impl Exchange<'_> {
             if reader.is_done() {
                 return Ok(body);
             }
+            self.read.drain(..at);
             if !self.more()? {
                 let whole = reader.may_end_here();
                 return if whole { Ok(body) } else { Err(String::from("its answer broke off")) };
@@ -278,12 +272,7 @@ fn request(url: &CrlUrl, known: &Validators) -> String {
         url.target(),
         env!("CARGO_PKG_VERSION"),
     );
-    let conditions = [("If-None-Match", &known.etag), ("If-Modified-Since", &known.last_modified)];
-    for (name, value) in conditions {
-        if let Some(value) = value {
-            text.extend([name, ": ", value, "\r\n"]);
-        }
-    }
+    known.write(&mut text);
     text.push_str("\r\n");
     text
 }
@@ -293,7 +282,7 @@ fn no_http(error: WireError) -> String {
 }
 
 /// A field of an answer, if it is text and there is one of it.
-fn text_of<'a>(view: ResponseView<'a>, name: &'a [u8]) -> Option<&'a str> {
+pub(super) fn text_of<'a>(view: ResponseView<'a>, name: &'a [u8]) -> Option<&'a str> {
     let mut all = view.fields().all_named(name);
     let first = all.next().filter(|_| all.next().is_none())?;
     str::from_utf8(first.value()).ok()
@@ -306,15 +295,6 @@ fn check_coding(view: ResponseView<'_>) -> Result<(), String> {
         return Ok(());
     }
     Err(String::from("it sends the list compressed (Content-Encoding), which nobody has asked for"))
-}
-
-fn validators(view: ResponseView<'_>) -> Validators {
-    let shown = |name: &'static [u8]| {
-        let text = text_of(view, name)?;
-        let plain = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-        (plain && !text.is_empty() && text.len() <= VALIDATOR_BYTES_MAX).then(|| text.to_owned())
-    };
-    Validators { etag: shown(b"etag"), last_modified: shown(b"last-modified") }
 }
 
 fn redirect(from: &CrlUrl, view: ResponseView<'_>) -> Result<CrlUrl, String> {
@@ -333,30 +313,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_the_own_link_are_not_asked() {
-        for text in [
-            "169.254.169.254",
-            "fe80::1",
-            "0.0.0.0",
-            "::",
-            "224.0.0.1",
-            "ff02::1",
-            "255.255.255.255",
-            "::ffff:169.254.169.254",
-        ] {
-            assert!(is_of_link(text.parse().unwrap()), "{text}");
-        }
-        for text in ["127.0.0.1", "10.0.0.1", "192.0.2.1", "::1", "fd00::1", "2001:db8::1"] {
-            assert!(!is_of_link(text.parse().unwrap()), "{text}");
-        }
-    }
-
-    #[test]
     fn a_request_asks_for_what_is_new() {
         let url = CrlUrl::parse("http://[::1]:81/a?b").unwrap();
         let text = request(&url, &Validators::default());
         assert!(text.starts_with("GET /a?b HTTP/1.1\r\nHost: [::1]:81\r\n"), "{text}");
-        let known = Validators { etag: Some("\"x\"".to_owned()), last_modified: None };
-        assert!(request(&url, &known).contains("\r\nIf-None-Match: \"x\"\r\n\r\n"));
+        assert!(!text.contains("If-"), "{text}");
     }
 }

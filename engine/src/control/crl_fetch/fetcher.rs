@@ -4,25 +4,24 @@
 //! holds up one of them, for `crl_fetch.timeout`. The thread that reads files only asks what has changed.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ferrule_config::model::CrlUrl;
 
 use super::board::CrlFetchBoard;
-use super::download::{Download, DownloadLimits, Validators, download};
-use super::judge::{is_same, judge};
-use super::keep;
+use super::download::DownloadLimits;
+use super::job::{FetchEnd, FetchJob};
 use super::pace;
+use super::validators::Freshness;
 use super::wanted::{self, WantedCrl};
 use crate::control::process::clock;
 use crate::health::checks::CheckJitter;
 use crate::identity::x509::crl::Crl;
-use crate::identity::x509::time::Clock;
 use crate::setup::Generation;
-use crate::tls::load::fetched_crls::{self, is_signed};
-use crate::tls::load::loaded_crl::issuer_text;
+use crate::tls::load::fetched_crls;
 
 /// Lists that are fetched at once.
 const THREADS_MAX: usize = 4;
@@ -49,6 +48,8 @@ struct FetchPlan {
     refresh: Duration,
     /// Files that were written since the loader has asked.
     written: Vec<PathBuf>,
+    /// The directory in which nothing is left of others.
+    tidied: Option<PathBuf>,
     threads: usize,
     /// The number of the last row.
     last_row: u64,
@@ -62,30 +63,14 @@ struct FetchRow {
     number: u64,
     wanted: Arc<WantedCrl>,
     file: PathBuf,
-    /// What is held; `None` before the file was looked at.
-    held: Option<Vec<Arc<Crl>>>,
+    /// What is held, besides what is in the file.
+    held: Vec<Arc<Crl>>,
     /// Of what is held, if it came from the server.
-    validators: Validators,
+    freshness: Freshness,
     due: Instant,
     under_way: bool,
     /// In a row.
     failures: u32,
-}
-
-/// A list that is due.
-struct FetchJob {
-    url: CrlUrl,
-    row: FetchRow,
-    limits: DownloadLimits,
-}
-
-/// What became of it.
-struct FetchEnd {
-    held: Vec<Arc<Crl>>,
-    validators: Validators,
-    /// The file was written.
-    written: bool,
-    result: Result<(), String>,
 }
 
 impl CrlFetcher {
@@ -97,6 +82,7 @@ impl CrlFetcher {
             limits: None,
             refresh: Duration::MAX,
             written: Vec::new(),
+            tidied: None,
             threads: 0,
             last_row: 0,
             jitter: CheckJitter::new(seed),
@@ -123,14 +109,19 @@ impl CrlFetcher {
         let (now, mut before) = (clock::monotonic(), std::mem::take(&mut plan.rows));
         for (url, wanted) in wanted {
             let file = fetched_crls::file_of(&fetch.directory, &url);
-            let known = before.remove(&url).filter(|row| {
+            let known = before.remove(&url);
+            let is_same = |row: &FetchRow| {
                 row.file == file && row.wanted.anchors.digest() == wanted.anchors.digest()
-            });
+            };
             let row = match known {
-                Some(row) => FetchRow { wanted, due: row.due.min(now + fetch.refresh), ..row },
-                None => {
+                Some(row) if is_same(&row) => {
+                    FetchRow { wanted, due: row.due.min(now + fetch.refresh), ..row }
+                }
+                known => {
                     plan.last_row += 1;
-                    FetchRow::new(plan.last_row, wanted, file, now)
+                    // What is held is held elsewhere, too, as far as these authorities have signed it.
+                    let held = known.map(|row| row.held).unwrap_or_default();
+                    FetchRow::new(plan.last_row, wanted, file, held, now)
                 }
             };
             plan.rows.insert(url, row);
@@ -160,17 +151,33 @@ impl CrlFetcher {
 }
 
 impl FetchRow {
-    fn new(number: u64, wanted: Arc<WantedCrl>, file: PathBuf, now: Instant) -> Self {
+    fn new(
+        number: u64,
+        wanted: Arc<WantedCrl>,
+        file: PathBuf,
+        held: Vec<Arc<Crl>>,
+        now: Instant,
+    ) -> Self {
         Self {
             number,
             wanted,
             file,
-            held: None,
-            validators: Validators::default(),
+            held,
+            freshness: Freshness::default(),
             due: now,
             under_way: false,
             failures: 0,
         }
+    }
+}
+
+impl FetchPlan {
+    fn job(&mut self, url: CrlUrl, row: FetchRow, limits: DownloadLimits) -> FetchJob {
+        let directory = row.file.parent().map(Path::to_owned);
+        let is_first = self.tidied != directory;
+        self.tidied = directory;
+        let FetchRow { number, wanted, file, held, freshness, .. } = row;
+        FetchJob { url, number, wanted, file, held, freshness, limits, is_first }
     }
 }
 
@@ -183,7 +190,13 @@ impl FetchDesk {
     fn work(&self) {
         loop {
             let job = self.next_job();
-            let end = job.run();
+            let is_wanted =
+                || self.lock().rows.get(&job.url).is_some_and(|row| row.number == job.number);
+            // One answer that we do not survive must not be the last that is asked for.
+            let run = AssertUnwindSafe(|| job.run(&is_wanted));
+            let end = std::panic::catch_unwind(run).unwrap_or_else(|_| {
+                job.failed(String::from("a fault of Ferrule itself: the error log has it"))
+            });
             self.record(&job, end);
         }
     }
@@ -197,10 +210,10 @@ impl FetchDesk {
             let next = idle.min_by_key(|(_, row)| row.due);
             let pause = match next {
                 Some((url, row)) if row.due <= now => {
+                    let (url, known) = (url.clone(), row.clone());
                     row.under_way = true;
-                    let (url, row) = (url.clone(), row.clone());
                     if let Some(limits) = plan.limits.clone() {
-                        return FetchJob { url, row, limits };
+                        return plan.job(url, known, limits);
                     }
                     None
                 }
@@ -222,11 +235,13 @@ impl FetchDesk {
         let told = self.board.record(&job.url, end.result.clone(), now);
         let mut plan = self.lock();
         let refresh = plan.refresh;
-        let ends = end.held.iter().filter_map(|list| list.next_update()).min();
-        if end.written {
-            plan.written.push(job.row.file.clone());
+        // One that has ended, and of which no more is heard, hurries nobody.
+        let ends = end.held.iter().filter_map(|list| list.next_update());
+        let ends = ends.filter(|end| *end > now).min();
+        if end.changed {
+            plan.written.push(job.file.clone());
         }
-        if let Some(row) = plan.rows.get_mut(&job.url).filter(|row| row.number == job.row.number) {
+        if let Some(row) = plan.rows.get_mut(&job.url).filter(|row| row.number == job.number) {
             let failures = if end.result.is_ok() { 0 } else { row.failures.saturating_add(1) };
             let left = ends.map(|end| end.saturating_sub(now));
             let wait = match failures {
@@ -234,7 +249,7 @@ impl FetchDesk {
                 _ => pace::after_failure(refresh, failures),
             };
             (row.failures, row.under_way) = (failures, false);
-            (row.held, row.validators) = (Some(end.held), end.validators);
+            (row.held, row.freshness) = (end.held, end.freshness);
             let wait = Duration::from_millis(plan.jitter.next_ms(wait));
             if let Some(row) = plan.rows.get_mut(&job.url) {
                 row.due = clock::monotonic() + wait;
@@ -252,65 +267,5 @@ impl FetchDesk {
             }
             Ok(()) | Err(_) => {}
         }
-    }
-}
-
-impl FetchJob {
-    fn run(&self) -> FetchEnd {
-        let row = &self.row;
-        let held = match &row.held {
-            Some(held) => held.clone(),
-            // What is there may be anybody's.
-            None => {
-                let kept = fetched_crls::kept(&row.file).unwrap_or_default();
-                if kept.iter().all(|list| is_signed(list, &row.wanted.anchors)) {
-                    kept
-                } else {
-                    Vec::new()
-                }
-            }
-        };
-        // A file that somebody has taken away is written again.
-        let is_there = row.file.exists();
-        let known = if is_there { row.validators.clone() } else { Validators::default() };
-        let failed = |held, reason| FetchEnd {
-            held,
-            validators: row.validators.clone(),
-            written: false,
-            result: Err(reason),
-        };
-        let now = clock::unix_seconds;
-        let body = match download(&self.url, &known, &self.limits) {
-            Err(reason) => return failed(held, reason),
-            Ok(Download::Unchanged) => {
-                let clock = Clock { now: now(), skew: row.wanted.skew };
-                let ended =
-                    |list: &Arc<Crl>| list.next_update().is_some_and(|end| clock.is_past(end));
-                if held.iter().any(ended) {
-                    return failed(
-                        held,
-                        String::from("it has no list after the one that has expired"),
-                    );
-                }
-                return FetchEnd { held, validators: known, written: false, result: Ok(()) };
-            }
-            Ok(Download::Body(body)) => body,
-        };
-        let lists = match judge(&body.bytes, &held, &row.wanted, now()) {
-            Ok(lists) => lists,
-            Err(reason) => return failed(held, reason),
-        };
-        let validators = body.validators;
-        if is_there && is_same(&lists, &held) {
-            return FetchEnd { held, validators, written: false, result: Ok(()) };
-        }
-        if let Err(error) = keep::write(&row.file, row.number, &body.bytes) {
-            return failed(held, format!("{} cannot be written: {error}", row.file.display()));
-        }
-        for list in &lists {
-            let (issuer, revoked) = (issuer_text(list), list.count());
-            tracing::info!(url = self.url.text(), issuer, revoked, "a revocation list was fetched");
-        }
-        FetchEnd { held: lists, validators, written: true, result: Ok(()) }
     }
 }

@@ -5,13 +5,16 @@
 //! other list. A list is judged before it is kept: what a server sends that is no newer list of the right
 //! authority changes nothing, and is counted. The threads are there only once there is something to fetch.
 
+mod addresses;
 mod board;
 mod download;
 mod fetcher;
+mod job;
 mod judge;
 mod keep;
 mod pace;
+mod validators;
 mod wanted;
 
-pub(crate) use board::CrlFetchBoard;
+pub(crate) use board::{CrlFetchBoard, CrlFetchRecord};
 pub(crate) use fetcher::CrlFetcher;

@@ -1,9 +1,9 @@
 //! The certificates and revocation lists in force as metric families: from when to when they are valid.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::families::{Family, LabelSet, number, signed};
-use crate::control::crl_fetch::CrlFetchBoard;
+use crate::control::crl_fetch::{CrlFetchBoard, CrlFetchRecord};
 use crate::control::state::certificates::ConfiguredCertificate;
 use crate::tls::load::loaded_crl::LoadedCrl;
 
@@ -56,8 +56,18 @@ pub(super) fn fetched_lists(board: &CrlFetchBoard) -> [Family; 2] {
              start.",
     )
     .labelled(&["url"]);
+    // URLs that differ in what is not shown of them are one.
+    let mut shown: BTreeMap<String, CrlFetchRecord> = BTreeMap::new();
     for (url, record) in board.records() {
-        let url = url.to_string();
+        let of_url = shown.entry(url.to_string()).or_insert_with(|| CrlFetchRecord {
+            fetched_at: record.fetched_at,
+            ..CrlFetchRecord::default()
+        });
+        of_url.successes += record.successes;
+        of_url.failures += record.failures;
+        of_url.fetched_at = of_url.fetched_at.min(record.fetched_at);
+    }
+    for (url, record) in shown {
         for (result, count) in [("success", record.successes), ("failure", record.failures)] {
             fetches.push(vec![("url", url.clone()), ("result", result.to_owned())], number(count));
         }

@@ -107,6 +107,19 @@ impl LookUpSettings {
     /// # Errors
     /// As [`LookUpError`] says.
     pub fn look_up(&self, name: &str, service: bool) -> Result<ResolvedName, LookUpError> {
+        self.look_up_until(clock::monotonic() + PATIENCE, name, service)
+    }
+
+    /// Likewise, but no longer than until then.
+    ///
+    /// # Errors
+    /// As [`LookUpError`] says.
+    pub(crate) fn look_up_until(
+        &self,
+        end: Instant,
+        name: &str,
+        service: bool,
+    ) -> Result<ResolvedName, LookUpError> {
         let conf = contents(&self.resolv_conf);
         let (mut conf, _) = ResolvConf::parse_with_errors(&conf);
         conf.glibc_normalize();
@@ -118,7 +131,8 @@ impl LookUpSettings {
             servers.push((Ipv4Addr::LOCALHOST, DNS_PORT).into());
         }
         let hosts = String::from_utf8_lossy(&contents(&self.hosts)).into_owned();
-        let lookup = Lookup { hosts, servers, conf, deadline: clock::monotonic() + PATIENCE };
+        let deadline = end.min(clock::monotonic() + PATIENCE);
+        let lookup = Lookup { hosts, servers, conf, deadline };
         let mut resolved = if service {
             lookup.service(name)
         } else {
@@ -356,5 +370,23 @@ mod tests {
         assert_eq!(resolved.found[0].address, IpAddr::from([10, 1, 2, 3]));
         assert_eq!(resolved.ttl, Duration::from_secs(5));
         assert!(settings.look_up("other.internal", false).is_err());
+    }
+
+    /// A fetch has an end, and the name is a part of it. The server is there, and says nothing.
+    #[test]
+    fn a_lookup_ends_when_it_is_told_to() {
+        let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let resolving = Resolving {
+            nameservers: vec![silent.local_addr().unwrap()],
+            min_ttl: Duration::from_secs(1),
+            max_ttl: Duration::from_secs(5),
+        };
+        let none = tempfile::tempdir().unwrap().path().join("none");
+        let settings = LookUpSettings { hosts: none.clone(), resolv_conf: none, resolving };
+        let started = clock::monotonic();
+        let end = started + Duration::from_millis(50);
+        assert!(settings.look_up_until(end, "app.internal", false).is_err());
+        // The file's own timeouts are ten seconds.
+        assert!(clock::monotonic() < started + Duration::from_secs(5));
     }
 }

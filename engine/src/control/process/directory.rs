@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -35,6 +36,24 @@ pub(crate) fn can_hold(path: &Path) -> io::Result<()> {
     })
 }
 
+/// Is a directory of this user or of root, and may nobody else write to it?
+///
+/// # Errors
+/// Who else may, or it cannot be looked at.
+pub(crate) fn is_closed(directory: &Path) -> io::Result<()> {
+    let found = fs::metadata(directory)?;
+    let own = rustix::process::geteuid().as_raw();
+    let words = if found.uid() != 0 && found.uid() != own {
+        format!("{} is of user {}", directory.display(), found.uid())
+    } else if found.mode() & 0o022 != 0 {
+        let mode = found.mode() & 0o7777;
+        format!("others may write to {} (mode {mode:04o})", directory.display())
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, words))
+}
+
 /// What a link without a file behind it would lead to.
 fn end_of_links(path: &Path) -> PathBuf {
     let mut place = path.to_owned();
@@ -47,7 +66,18 @@ fn end_of_links(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_not_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        for (mode, closed) in [(0o700, true), (0o755, true), (0o775, false), (0o1777, false)] {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_closed(folder.path()).is_ok(), closed, "{mode:o}");
+        }
+    }
 
     #[test]
     fn a_directory_has_to_be_there() {

@@ -37,9 +37,10 @@ pub(super) fn check(config: &Config, before: Option<&Config>, problems: &mut Pro
     }
     if let Some(fetch) = &config.crl_fetch
         && let Err(error) = directory::can_hold(&fetch.directory.join("list"))
+            .and_then(|()| directory::is_closed(&fetch.directory))
     {
         let message = format!("{} cannot keep lists: {error}", fetch.directory.display());
-        let help = "a directory that is there, and that this user may write to";
+        let help = "a directory that is there, and that this user and root alone may write to";
         problems.push_at(fetch.place, "crl_fetch.directory", message, Some(help.to_owned()));
     }
     let runtime = &config.runtime;

@@ -178,7 +178,7 @@ impl Reloader {
         let number = self.current.number.saturating_add(1);
         // Before the files are read: a change in between is seen by the next check.
         let watched = WatchedFiles::of(&draft.config.files());
-        let in_force = Some(&self.current.config);
+        let in_force = Some(&*self.current);
         let generation =
             self.source.assemble(draft, number, in_force).map_err(ReloadError::Problems)?;
         if self.commands.is_stopping() {
@@ -242,6 +242,8 @@ impl Reloader {
         addresses: &Arc<Addresses>,
     ) {
         self.post_with(generation, &|core| sockets.of_core(core), sockets, addresses);
+        // Not for the self-test of an upgrade: who may never serve fetches nothing, and writes nothing.
+        self.crl_fetcher.follow(generation);
     }
 
     /// Likewise, but each core listens by other sockets than those that are shown to operators.
@@ -281,7 +283,6 @@ impl Reloader {
         self.status.activate(generation, meters, shared, shown.bound());
         self.resolver.publish(generation, addresses);
         self.prober.follow(generation);
-        self.crl_fetcher.follow(generation);
     }
 }
 

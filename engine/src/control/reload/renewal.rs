@@ -24,6 +24,9 @@ impl Reloader {
         let mut changed = self.crl_fetcher.take_changed();
         if self.current.config.runtime.watch_files {
             changed.extend(self.watched.take_changed());
+        } else {
+            // What a fetch has brought was refused together with another file: it counts once that is mended.
+            changed.extend(self.watched.due());
         }
         if changed.is_empty() {
             return;

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ferrule_config::{Config, Draft, Problems};
+use ferrule_config::{Draft, Problems};
 
 use super::preconditions;
 use crate::control::process::{clock, environment};
@@ -32,15 +32,16 @@ impl GenerationSource {
     }
 
     /// Loads everything that a draft names, as the generation of this number, if the machine has what it needs.
-    /// `before` is the configuration in force.
+    /// `before` is what is in force.
     pub(crate) fn assemble(
         &self,
         mut draft: Draft,
         number: u64,
-        before: Option<&Config>,
+        before: Option<&Generation>,
     ) -> Result<Generation, Box<Problems>> {
-        preconditions::check(&draft.config, before, &mut draft.problems);
-        setup::assemble(draft, &self.ticket_keys, number, clock::unix_seconds())
+        let in_force = before.map(|generation| &generation.config);
+        preconditions::check(&draft.config, in_force, &mut draft.problems);
+        setup::assemble(draft, &self.ticket_keys, number, clock::unix_seconds(), before)
     }
 
     /// Loads certificates, keys and revocation lists of a generation again, as the generation of this

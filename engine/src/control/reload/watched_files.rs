@@ -120,7 +120,7 @@ impl WatchedFiles {
     }
 
     /// The refused files, if it is time to try them again.
-    fn due(&mut self) -> Vec<PathBuf> {
+    pub(super) fn due(&mut self) -> Vec<PathBuf> {
         let Some(refused) = &mut self.refused else { return Vec::new() };
         refused.left = refused.left.saturating_sub(1);
         if refused.left == 0 { refused.files.clone() } else { Vec::new() }

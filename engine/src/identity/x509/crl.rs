@@ -201,6 +201,12 @@ impl Crl {
         &self.extensions.scope
     }
 
+    /// It, as it is signed.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
     /// SHA-256 of its DER.
     #[must_use]
     pub const fn digest(&self) -> [u8; 32] {

@@ -5,12 +5,12 @@
 //! the time of one, and a reload takes over what it has already.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ferrule_config::model::{Pem, PemSource};
-use ferrule_config::{FileError, read_file};
+use ferrule_config::{FileError, read_file, read_own_file};
 
 use crate::identity::digest::sha256;
 use crate::identity::x509::crl::{CRL_BYTES_MAX, Crl, CrlError};
@@ -70,6 +70,19 @@ pub(crate) struct CrlInFile {
 }
 
 impl CrlFiles {
+    /// What is kept under this name, by this process or one before it.
+    ///
+    /// # Errors
+    /// It cannot be read, or may be anybody's.
+    pub(crate) fn kept(&mut self, path: &Path) -> Result<Arc<CrlFile>, Arc<FileError>> {
+        if let Some(known) = self.read.get(path) {
+            return known.clone();
+        }
+        let file = kept(path).map(Arc::new).map_err(Arc::new);
+        self.read.insert(path.to_owned(), file.clone());
+        file
+    }
+
     /// What this names.
     ///
     /// # Errors
@@ -88,6 +101,19 @@ impl CrlFiles {
         self.read.insert(path.clone(), file.clone());
         file
     }
+}
+
+/// What is kept under this name.
+///
+/// # Errors
+/// It cannot be read, or may be anybody's.
+pub(crate) fn kept(path: &Path) -> Result<CrlFile, FileError> {
+    read_own_file(path, FILE_BYTES_MAX).map(|file| shared(Cow::Owned(file.bytes)))
+}
+
+/// How many blocks a text may hold at the most, before anybody has read it.
+pub(crate) fn blocks(bytes: &[u8]) -> usize {
+    if pem::is_der(bytes) { 1 } else { memchr::memmem::find_iter(bytes, "-----BEGIN").count() }
 }
 
 /// What a text holds that is no file yet.
@@ -133,10 +159,12 @@ impl CrlTextInUse {
 }
 
 impl CrlFile {
-    /// Its lists, if every one of them is sound.
-    pub(crate) fn whole(&self) -> Option<Arc<[Arc<Crl>]>> {
-        let Self::Lists(lists) = self else { return None };
-        lists.iter().map(|one| one.list.as_ref().ok().map(Arc::clone)).collect()
+    /// Those of its lists that are sound, each once.
+    pub(crate) fn sound(&self) -> Vec<Arc<Crl>> {
+        let Self::Lists(lists) = self else { return Vec::new() };
+        let mut known = HashSet::new();
+        let sound = lists.iter().filter_map(|one| one.list.as_ref().ok());
+        sound.filter(|list| known.insert(list.digest())).map(Arc::clone).collect()
     }
 
     fn read(text: Cow<'_, [u8]>) -> Self {

@@ -1,28 +1,22 @@
 //! What should be looked at in revocation lists that are good.
 //!
-//! In: a list, all that stand beside it, and the time. Out: words that follow its name, and are true of
+//! In: a list, all of its CA that stand beside it, and the time. Out: words that follow its name, and are true of
 //! what [`crate::identity::verify::revocation`] makes of the set.
 
 use crate::identity::verify::revocation::{RevocationRules, holds};
 use crate::identity::x509::crl::{Crl, CrlScope};
-use crate::identity::x509::name;
 use crate::identity::x509::time::Clock;
 
-/// The warnings about one of these lists.
-pub(crate) fn of<'l>(
-    list: &Crl,
-    all: impl Iterator<Item = &'l Crl> + Clone,
-    rules: RevocationRules,
-    clock: Clock,
-) -> Vec<String> {
-    let mut of_ca = all.filter(|other| name::same(other.issuer(), list.issuer()));
+/// The warnings about one of the lists of a CA.
+pub(crate) fn of(list: &Crl, of_ca: &[&Crl], rules: RevocationRules, clock: Clock) -> Vec<String> {
     let ended = list.next_update().is_some_and(|end| clock.is_past(end));
     let to_come = !clock.has_begun(list.this_update());
     let speaks_for =
         |other: &&Crl| other.scope() == list.scope() || *other.scope() == CrlScope::default();
-    let another_holds = of_ca.clone().any(|other| holds(other, clock) && speaks_for(&other));
-    let older =
-        of_ca.any(|other| other.scope() == list.scope() && is_older(list.number(), other.number()));
+    let another_holds = of_ca.iter().any(|other| holds(other, clock) && speaks_for(other));
+    let older = of_ca
+        .iter()
+        .any(|other| other.scope() == list.scope() && is_older(list.number(), other.number()));
     let mut words = Vec::new();
     if ended {
         let result = match (another_holds, rules.expired_refuses) {

@@ -3,6 +3,7 @@
 //! A list that is signed by somebody else than the CA it names is no list. Where that CA is not
 //! configured (an intermediate that peers send), the signature is checked when it first turns up.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::identity::verify::explain::look_alike;
 use crate::identity::verify::revocation::{Revocation, RevocationRules};
 use crate::identity::x509::certificate::Certificate;
 use crate::identity::x509::crl::Crl;
+use crate::identity::x509::name;
 use crate::identity::x509::raw_certificate::RawCertificate;
 use crate::identity::x509::signature::SignatureError;
 use crate::identity::x509::time::Clock;
@@ -60,10 +62,17 @@ pub(crate) fn load(
     if !whole || (lists.is_empty() && !may_be_empty) {
         return None;
     }
+    // Several files may hold one list, and every handshake would look at each.
+    let mut known = HashSet::new();
+    lists.retain(|(list, _)| known.insert(list.digest()));
+    let mut of_ca: HashMap<Vec<u8>, Vec<&Crl>> = HashMap::new();
+    for (list, _) in &lists {
+        of_ca.entry(name::key(list.issuer())).or_default().push(list);
+    }
     let clock = Clock { now: found.now, skew };
     for (list, pem) in &lists {
-        let all = lists.iter().map(|(list, _)| &**list);
-        for words in crl_warnings::of(list, all, rules, clock) {
+        let beside = of_ca.get(&name::key(list.issuer())).map_or(&[][..], Vec::as_slice);
+        for words in crl_warnings::of(list, beside, rules, clock) {
             let name = format!("a list in {}", pem.name());
             found.warn_once(list.digest(), NamedPem { pem, field: &field, name: &name }, &words);
         }
@@ -82,9 +91,12 @@ fn take_or_keep(
     let taken = found.tried(|found| {
         let file = found.crl_files.of(pem);
         let in_file = read(&file, pem, field, found)?;
-        // Every list is looked at, whatever the ones before it are.
-        let lists: Vec<_> =
-            in_file.iter().map(|one| accept(one, pem, anchors, field, found)).collect();
+        // Every list is looked at, whatever the ones before it are; but a copy only once.
+        let mut known = HashSet::new();
+        let each = in_file
+            .iter()
+            .filter(|one| one.list.as_ref().map_or(true, |list| known.insert(list.digest())));
+        let lists: Vec<_> = each.map(|one| accept(one, pem, anchors, field, found)).collect();
         lists.into_iter().collect::<Option<Vec<_>>>().map(Arc::from)
     });
     let lists: Arc<[Arc<Crl>]> = match taken {
@@ -215,4 +227,38 @@ fn accept(
 
 fn subject_of(der: &[u8]) -> Option<&[u8]> {
     RawCertificate::read(der).map(|raw| raw.subject)
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrule_config::Place;
+    use ferrule_config::model::PemSource;
+
+    use super::super::crl_kinds::testing::{ListAuthority, anchors};
+    use super::*;
+
+    /// Nobody pays for a list as often as it is there: not the loader, and not a handshake.
+    #[test]
+    fn copies_are_one_list() {
+        let one = ListAuthority::new("one");
+        let list = data_encoding::BASE64.encode(&one.list(1, [1_000, 9_000], ""));
+        let block = format!("-----BEGIN X509 CRL-----\n{list}\n-----END X509 CRL-----\n");
+        let pem = |count, end| Pem {
+            place: Place { start: 0, end },
+            source: PemSource::Inline(block.repeat(count)),
+            shown: None,
+        };
+        let revocation = model::Revocation {
+            place: Place::default(),
+            crls: vec![pem(200, 1), pem(1, 2)],
+            urls: Vec::new(),
+            distribution_points: false,
+            expired: CrlExpired::Reject,
+            missing: CrlMissing::Reject,
+        };
+        let mut found = Findings { now: 5_000, ..Findings::default() };
+        let loaded = load(&revocation, &anchors(&[&one]), 0, "ssls[0].client", &mut found);
+        assert_eq!(loaded.map(|loaded| loaded.lists().len()), Some(1));
+        assert!(found.objects.lists.values().all(|lists| lists.len() == 1));
+    }
 }

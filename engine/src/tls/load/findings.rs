@@ -13,7 +13,7 @@ use ferrule_config::{Place, Problem};
 
 use super::crl_files::CrlFiles;
 use super::loaded_crl::CrlText;
-use super::loaded_objects::{KeptObject, LoadedObject, LoadedObjects};
+use super::loaded_objects::{FetchedCrls, KeptObject, LoadedObject, LoadedObjects};
 use super::shared_objects::{SharedLoad, SharedLoads, SharedObjects};
 use crate::tls::pem::Object;
 
@@ -37,6 +37,8 @@ pub(crate) struct Findings<'p> {
     pub(crate) same_authorities: bool,
     /// What is in force, for those whose files are refused.
     pub(crate) before: Option<&'p LoadedObjects>,
+    /// Lists that were fetched and are in force, at a reload, too.
+    pub(crate) fetched_before: Option<&'p FetchedCrls>,
     pub(crate) now: i64,
 }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ferrule_config::model::CrlUrl;
 use ferrule_config::{Place, Problem};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
@@ -19,14 +20,18 @@ use crate::tls::resumption::ticket_secret::TicketSecret;
 /// Certificates of one file.
 pub(crate) type Ders = Arc<[CertificateDer<'static>]>;
 
+/// Lists that were fetched, by where they came from: another directory, and another place in the configuration,
+/// make no other list of one.
+pub(crate) type FetchedCrls = BTreeMap<CrlUrl, Arc<[Arc<Crl>]>>;
+
 /// Objects by their places.
 #[derive(Debug, Default)]
 pub struct LoadedObjects {
     pub(crate) authorities: BTreeMap<Place, Ders>,
     pub(crate) pairs: BTreeMap<Place, Arc<CertifiedKey>>,
     pub(crate) lists: BTreeMap<Place, Arc<[Arc<Crl>]>>,
-    /// Lists that were fetched, by the files that keep them.
-    pub(crate) fetched: BTreeMap<PathBuf, Arc<[Arc<Crl>]>>,
+    /// Lists that were fetched, of all tables that want them.
+    pub(crate) fetched: FetchedCrls,
     pub(crate) responses: BTreeMap<Place, Arc<[u8]>>,
     pub(crate) tickets: BTreeMap<Place, Arc<[TicketSecret]>>,
 }
@@ -78,6 +83,18 @@ impl LoadedObjects {
         }
     }
 
+    /// A table has these lists of a URL; another one may have others, of its own authorities.
+    pub(crate) fn add_fetched(&mut self, url: &CrlUrl, lists: &[Arc<Crl>]) {
+        let of_url = self.fetched.entry(url.clone()).or_default();
+        let mut all = of_url.to_vec();
+        for list in lists {
+            if !all.iter().any(|known| known.digest() == list.digest()) {
+                all.push(Arc::clone(list));
+            }
+        }
+        *of_url = all.into();
+    }
+
     /// Puts what lies in each of these places into the place of the same position as well.
     pub(crate) fn share(&mut self, from: &[Place], to: &[Place]) {
         fn copy<T: LoadedObject>(objects: &mut LoadedObjects, from: Place, to: Place) {
@@ -103,7 +120,7 @@ impl LoadedObjects {
             objects.lists.iter().map(|(place, lists)| (*place, of(lists))).collect()
         };
         let fetched = |objects: &Self| -> Vec<_> {
-            objects.fetched.iter().map(|(path, lists)| (path.clone(), of(lists))).collect()
+            objects.fetched.iter().map(|(url, lists)| (url.clone(), of(lists))).collect()
         };
         self.authorities == other.authorities
             && keys(self) == keys(other)

@@ -6,6 +6,7 @@
 pub(crate) mod authorities;
 pub mod bounded_names;
 pub(crate) mod crl_files;
+pub(crate) mod crl_kinds;
 pub(crate) mod crl_warnings;
 pub mod crls;
 pub(crate) mod encrypted_key;
