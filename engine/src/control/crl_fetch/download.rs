@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ferrule_config::model::{CrlUrl, Resolving};
 
 use super::addresses::{self, Neighbourhood};
-use super::validators::Validators;
+use super::validators::{Validators, text_of};
 use crate::control::names::LookUpSettings;
 use crate::control::process::clock;
 use crate::wire::body::BodyReader;
@@ -279,13 +279,6 @@ fn request(url: &CrlUrl, known: &Validators) -> String {
 
 fn no_http(error: WireError) -> String {
     format!("what it sends is no HTTP: {}", error.upstream_word())
-}
-
-/// A field of an answer, if it is text and there is one of it.
-pub(super) fn text_of<'a>(view: ResponseView<'a>, name: &'a [u8]) -> Option<&'a str> {
-    let mut all = view.fields().all_named(name);
-    let first = all.next().filter(|_| all.next().is_none())?;
-    str::from_utf8(first.value()).ok()
 }
 
 /// A list that is compressed is none: whoever unpacks what strangers send has to bound it once more.

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::download::text_of;
 use crate::identity::x509::crl::Crl;
 use crate::wire::view::ResponseView;
 
@@ -52,6 +51,13 @@ impl Validators {
             }
         }
     }
+}
+
+/// A field of an answer, if it is text and there is one of it.
+pub(super) fn text_of<'a>(view: ResponseView<'a>, name: &'a [u8]) -> Option<&'a str> {
+    let mut all = view.fields().all_named(name);
+    let first = all.next().filter(|_| all.next().is_none())?;
+    str::from_utf8(first.value()).ok()
 }
 
 fn is_past(date: &str, now: i64) -> bool {
