@@ -14,6 +14,7 @@ use crate::model::{Condition, Order, Test};
 use crate::pattern::Pattern;
 use crate::place::Place;
 use crate::raw::{self, Item, Raw};
+use crate::source::sounds_secret;
 use crate::template::{Scope, Variable};
 use crate::values::{self, Wrong, nearest};
 use crate::words::Word;
@@ -303,12 +304,16 @@ fn plain(item: &Item) -> Option<String> {
 }
 
 impl Condition {
-    /// As it is written in a file: one that stands in the list `vars`.
-    pub(crate) fn to_toml(&self) -> Toml {
+    /// As it is written in a file: one that stands in the list `vars`. `redact` says what stands in the place of a
+    /// secret: what a client has to send to be let in.
+    pub(crate) fn to_toml(&self, redact: &dyn Fn(&str) -> String) -> Toml {
         let text = |text: &str| Toml::String(text.to_owned());
         let join = |joint: &str, list: &[Self]| {
-            let inner = list.iter().map(Self::to_toml);
+            let inner = list.iter().map(|one| one.to_toml(redact));
             Toml::Array(std::iter::once(text(joint)).chain(inner).collect())
+        };
+        let value = |variable: &Variable, test: &Test| {
+            if opens_doors(variable) { test.to_toml(redact) } else { test.to_toml(&str::to_owned) }
         };
         match self {
             Self::All(list) => join("AND", list),
@@ -317,43 +322,58 @@ impl Condition {
                 Self::All(list) => join("!AND", list),
                 Self::Any(list) => join("!OR", list),
                 Self::Test(variable, test) => {
-                    let (operator, value) = test.to_toml();
+                    let Operand { operator, value } = value(variable, test);
                     let name = text(&variable.name());
                     Toml::Array(vec![name, text("!"), text(operator), value])
                 }
                 // Two negations are none.
-                Self::Not(inner) => inner.to_toml(),
+                Self::Not(inner) => inner.to_toml(redact),
             },
             Self::Test(variable, test) => {
-                let (operator, value) = test.to_toml();
+                let Operand { operator, value } = value(variable, test);
                 Toml::Array(vec![text(&variable.name()), text(operator), value])
             }
         }
     }
 }
 
-fn plain_toml(text: &str) -> Toml {
-    Toml::String(raw::escaped(text))
+/// Is it the client's to send, under a name that says that nobody else knows it?
+fn opens_doors(variable: &Variable) -> bool {
+    let sent = matches!(variable, Variable::Http(_) | Variable::Cookie(_) | Variable::Arg(_));
+    sent && sounds_secret(&variable.name())
+}
+
+/// What stands behind the name in a condition.
+struct Operand {
+    operator: &'static str,
+    value: Toml,
 }
 
 impl Test {
-    fn to_toml(&self) -> (&'static str, Toml) {
-        let texts =
-            |list: &[String]| Toml::Array(list.iter().map(|text| plain_toml(text)).collect());
-        match self {
-            Self::Is(text) => ("==", plain_toml(text)),
-            Self::Equals(number) => ("==", Toml::Float(*number)),
+    fn to_toml(&self, shown: &dyn Fn(&str) -> String) -> Operand {
+        let plain = |text: &str| Toml::String(raw::escaped(&shown(text)));
+        let texts = |list: &[String]| Toml::Array(list.iter().map(|text| plain(text)).collect());
+        let (operator, value) = match self {
+            Self::Is(text) => ("==", plain(text)),
+            Self::Equals(number) => {
+                // As a text it is compared as one, and it says as little.
+                let written = number.to_string();
+                let text = shown(&written);
+                let value = if text == written { Toml::Float(*number) } else { Toml::String(text) };
+                ("==", value)
+            }
             Self::Compares(order, number) => (order.word(), Toml::Float(*number)),
             Self::Matches(pattern) => {
                 let operator = if pattern.ignores_case() { "~*" } else { "~~" };
-                (operator, plain_toml(pattern.as_str()))
+                (operator, plain(pattern.as_str()))
             }
             Self::In(list) => ("in", texts(list)),
-            Self::Has(text) => ("has", plain_toml(text)),
+            Self::Has(text) => ("has", plain(text)),
             Self::IpMatch(networks) => {
-                let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
-                ("ipmatch", texts(&networks))
+                let networks = networks.iter().map(|network| Toml::String(network.to_string()));
+                ("ipmatch", Toml::Array(networks.collect()))
             }
-        }
+        };
+        Operand { operator, value }
     }
 }

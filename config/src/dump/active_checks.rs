@@ -1,7 +1,8 @@
 //! `upstreams.checks.active`, as TOML.
 
+use crate::dump::redaction::{fixed_value, uri};
 use crate::dump::writer::{Writer, list, text};
-use crate::model::{ActiveChecks, CheckKind};
+use crate::model::{ActiveChecks, CheckHeader, CheckKind};
 use crate::values::duration_text;
 use crate::words::Word;
 
@@ -11,7 +12,8 @@ pub(super) fn dump_active_checks(out: &mut Writer, active: &ActiveChecks) {
     out.text_line("timeout", &duration_text(active.timeout));
     out.line("concurrency", active.concurrency);
     if active.kind != CheckKind::Tcp {
-        out.text_line("http_path", &active.http_path);
+        let path = uri(out, &active.http_path);
+        out.text_line("http_path", &path);
     }
     if let Some(host) = &active.host {
         out.text_line("host", host);
@@ -21,10 +23,11 @@ pub(super) fn dump_active_checks(out: &mut Writer, active: &ActiveChecks) {
     }
     if !active.req_headers.is_empty() {
         let headers = active.req_headers.iter();
-        out.line(
-            "req_headers",
-            list(headers.map(|header| format!("{}: {}", header.name, header.value))),
-        );
+        let headers = headers.map(|CheckHeader { name, value }| {
+            format!("{name}: {}", fixed_value(out, name, value))
+        });
+        let headers = list(headers);
+        out.line("req_headers", headers);
     }
     let healthy = &active.healthy;
     out.line(

@@ -1,5 +1,6 @@
 //! `api_breaker`, as TOML.
 
+use super::redaction::fixed_value;
 use super::writer::{Writer, quoted_key, text};
 use crate::model::{BreakHeader, CircuitBreaker};
 
@@ -9,6 +10,7 @@ pub(super) fn dump_breaker(out: &mut Writer, breaker: &CircuitBreaker) {
     keys.extend(response.body.as_ref().map(|body| format!("break_response_body = {}", text(body))));
     if !response.headers.is_empty() {
         let headers = response.headers.iter().map(|BreakHeader { name, value }| {
+            let value = fixed_value(out, name, value);
             format!("{} = {}", quoted_key(name), text(&value.replace('$', "$$")))
         });
         let headers: Vec<_> = headers.collect();

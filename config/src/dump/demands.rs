@@ -1,8 +1,6 @@
 //! What requests are refused for besides their certificates, as TOML.
 
-use toml::Value;
-
-use super::writer::{Writer, list, text};
+use super::writer::{Writer, list, text, vars};
 use crate::model::{AddressList, ClientRule, RealIp, RefuseRule, Satisfy};
 use crate::words::Word;
 
@@ -35,7 +33,8 @@ pub(super) fn dump_real_ip(out: &mut Writer, real_ip: &RealIp) {
 pub(super) fn dump_refuse(out: &mut Writer, rules: &[RefuseRule]) {
     for rule in rules {
         out.header("[[routes.refuse]]");
-        out.line("vars", Value::Array(vec![rule.when.to_toml()]));
+        let when = vars(out, &rule.when);
+        out.line("vars", when);
         out.line("status", rule.answer.status);
         rule.answer.body.iter().for_each(|body| out.line("body", text(body)));
     }

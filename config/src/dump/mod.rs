@@ -11,6 +11,7 @@ mod demands;
 mod http;
 mod limits;
 mod log;
+mod redaction;
 mod request_id;
 mod request_limits;
 mod resolver;
@@ -27,17 +28,16 @@ use std::hash::RandomState;
 use toml::Value;
 
 use self::balance::{dump_balance, node_table};
+use self::redaction::header_value;
 use self::resolver::dump_resolver;
 use self::retry::{dump_retry, timeout_table};
 use self::tls_choices::{dump_ciphers, dump_groups, dump_versions};
 use self::trust::{dump_password_file, dump_revocation, dump_upstream_tls, key_text, pem_text};
-use self::writer::{Writer, file_text, list, plain, quoted_key, template_text, text};
+use self::writer::{Writer, file_text, list, plain, quoted_key, text, vars};
 use crate::model::{
-    ClientAuth, ClientLists, ClientRule, Config, HeaderOps, HeaderValue, KeepalivePool, Listen,
-    PassHost, ProxyProtocol, Route, Satisfy, Server, Upstream, Xfcc,
+    ClientAuth, ClientLists, ClientRule, Config, HeaderOps, KeepalivePool, Listen, PassHost,
+    ProxyProtocol, Route, Satisfy, Server, Upstream, Xfcc,
 };
-use crate::source::sounds_secret;
-use crate::template::{Piece, Template};
 use crate::uri_pattern::uri_pattern_text;
 use crate::values::{duration_text, size_text};
 use crate::words::Word;
@@ -67,7 +67,8 @@ impl Config {
             let mode = text(xfcc.mode.word());
             out.line("xfcc", format!("{{ mode = {mode}, keys = {keys} }}"));
             for header in &self.identity_headers {
-                out.line(&quoted_key(&header.name), header_value(&out, header));
+                let value = header_value(&out, header);
+                out.line(&quoted_key(&header.name), value);
             }
         }
         for listen in &self.listens {
@@ -212,7 +213,8 @@ impl Config {
         shaping::dump_response(out, &route.response, &self.body_files);
         route.cors.iter().for_each(|cors| shaping::dump_cors(out, cors));
         if let Some(when) = &route.when {
-            out.line("vars", Value::Array(vec![when.to_toml()]));
+            let when = vars(out, when);
+            out.line("vars", when);
         }
         for rule in &route.clients {
             self.dump_rule(out, rule);
@@ -377,16 +379,4 @@ fn dump_headers(out: &mut Writer, ops: &HeaderOps) {
     if !ops.remove.is_empty() {
         out.line("remove", list(ops.remove.iter().cloned()));
     }
-}
-
-/// The value of a header; fixed text of one that opens doors is redacted.
-fn header_value(out: &Writer, header: &HeaderValue) -> String {
-    if !sounds_secret(&header.name) {
-        return template_text(&header.value);
-    }
-    let pieces = header.value.pieces.iter().map(|piece| match piece {
-        Piece::Text(text) => Piece::Text(out.secret(text)),
-        Piece::Variable(variable) => Piece::Variable(variable.clone()),
-    });
-    template_text(&Template { pieces: pieces.collect() })
 }

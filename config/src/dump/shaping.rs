@@ -3,10 +3,11 @@
 use data_encoding::BASE64;
 use toml::Value;
 
-use super::writer::{Writer, list, quoted_key, template_text, text};
+use super::redaction::{fields, uri};
+use super::writer::{Writer, list, template_text, text, vars};
 use crate::model::{
-    AnswerBody, BodyFile, BodyFilters, Cors, CorsOrigins, HeaderValue, Redirect, RedirectTarget,
-    ResponseRule, Rewrite, StaticAnswer, UriRule,
+    AnswerBody, BodyFile, BodyFilters, Cors, CorsOrigins, Redirect, RedirectTarget, ResponseRule,
+    Rewrite, StaticAnswer, UriRule,
 };
 use crate::uri_template::UriTemplate;
 use crate::words::Word as _;
@@ -16,7 +17,7 @@ pub(super) fn dump_return(out: &mut Writer, answer: &StaticAnswer, files: &[Body
     keys.extend(body_key(&answer.body, files));
     keys.push(format!("content_type = {}", text(&answer.content_type)));
     if !answer.headers.is_empty() {
-        keys.push(format!("headers = {}", fields(&answer.headers)));
+        keys.push(format!("headers = {}", fields(out, &answer.headers)));
     }
     out.line("return", format!("{{ {} }}", keys.join(", ")));
 }
@@ -33,23 +34,10 @@ fn body_key(body: &AnswerBody, files: &[BodyFile]) -> Option<String> {
     }
 }
 
-/// A table of fields; of several values of one name, which stand side by side, a list.
-fn fields(headers: &[HeaderValue]) -> String {
-    let lists = headers.chunk_by(|one, other| one.name == other.name).map(|values| {
-        let name = values.first().map_or("", |first| &first.name);
-        let texts: Vec<_> = values.iter().map(|value| template_text(&value.value)).collect();
-        match texts.as_slice() {
-            [one] => format!("{} = {one}", quoted_key(name)),
-            several => format!("{} = [{}]", quoted_key(name), several.join(", ")),
-        }
-    });
-    format!("{{ {} }}", lists.collect::<Vec<_>>().join(", "))
-}
-
 pub(super) fn dump_rewrite(out: &mut Writer, rewrite: &Rewrite) {
     let mut keys = Vec::new();
-    keys.extend(rewrite.uri.as_ref().map(|uri| format!("uri = {}", template(uri))));
-    keys.extend(rules(&rewrite.regex_uri));
+    keys.extend(rewrite.uri.as_ref().map(|uri| format!("uri = {}", template(out, uri))));
+    keys.extend(rules(out, &rewrite.regex_uri));
     keys.extend(rewrite.host.as_ref().map(|host| format!("host = {}", text(host))));
     keys.extend(rewrite.method.as_ref().map(|method| format!("method = {}", text(method))));
     out.line("rewrite", format!("{{ {} }}", keys.join(", ")));
@@ -59,8 +47,8 @@ pub(super) fn dump_redirect(out: &mut Writer, redirect: &Redirect) {
     let Redirect { to, status, append_query, encode_uri } = redirect;
     let line = match to {
         RedirectTarget::Https(port) => format!("http_to_https = true, https_port = {port}"),
-        RedirectTarget::Uri(uri) => format!("uri = {}", template(uri)),
-        RedirectTarget::Rules(pairs) => rules(pairs).unwrap_or_default(),
+        RedirectTarget::Uri(uri) => format!("uri = {}", template(out, uri)),
+        RedirectTarget::Rules(pairs) => rules(out, pairs).unwrap_or_default(),
     };
     let rest = match to {
         RedirectTarget::Https(_) => String::new(),
@@ -72,22 +60,21 @@ pub(super) fn dump_redirect(out: &mut Writer, redirect: &Redirect) {
 }
 
 /// As a template without groups is read.
-fn template(uri: &UriTemplate) -> String {
-    Value::String(uri.to_string()).to_string()
+fn template(out: &Writer, template: &UriTemplate) -> String {
+    Value::String(uri(out, &template.to_string())).to_string()
 }
 
-fn rules(rules: &[UriRule]) -> Option<String> {
-    let texts =
-        rules.iter().flat_map(|rule| [rule.pattern.as_str().to_owned(), rule.to.to_string()]);
+fn rules(out: &Writer, rules: &[UriRule]) -> Option<String> {
+    let texts = rules
+        .iter()
+        .flat_map(|rule| [rule.pattern.as_str().to_owned(), uri(out, &rule.to.to_string())]);
     (!rules.is_empty()).then(|| format!("regex_uri = {}", list(texts)))
 }
 
 pub(super) fn dump_response(out: &mut Writer, rules: &[ResponseRule], files: &[BodyFile]) {
     let tables = rules.iter().map(|rule| {
         let mut keys = Vec::new();
-        keys.extend(
-            rule.when.as_ref().map(|when| format!("vars = {}", Value::Array(vec![when.to_toml()]))),
-        );
+        keys.extend(rule.when.as_ref().map(|when| format!("vars = {}", vars(out, when))));
         keys.extend(rule.status.map(|status| format!("status = {status}")));
         keys.extend(body_key(&rule.body, files));
         keys.extend(
@@ -96,7 +83,7 @@ pub(super) fn dump_response(out: &mut Writer, rules: &[ResponseRule], files: &[B
         keys.extend(filter_keys(&rule.filters));
         let mut changes = Vec::new();
         for (key, all) in [("add", &rule.headers.add), ("set", &rule.headers.set)] {
-            changes.extend((!all.is_empty()).then(|| format!("{key} = {}", fields(all))));
+            changes.extend((!all.is_empty()).then(|| format!("{key} = {}", fields(out, all))));
         }
         let removed = &rule.headers.remove;
         changes.extend(

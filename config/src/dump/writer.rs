@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use toml::Value;
 
-use crate::model::FileAt;
+use crate::model::{Condition, FileAt};
 use crate::raw;
 use crate::template::Template;
 
@@ -32,6 +32,11 @@ pub(super) fn list(texts: impl Iterator<Item = String>) -> String {
 /// Text that the reader reads back: nothing in it starts a variable.
 pub(super) fn plain(text: &str) -> Value {
     Value::String(raw::escaped(text))
+}
+
+/// `vars` with this condition. What is compared with a value whose name opens doors is redacted.
+pub(super) fn vars(out: &Writer, when: &Condition) -> Value {
+    Value::Array(vec![when.to_toml(&|text| out.secret(text))])
 }
 
 pub(super) fn quoted_key(name: &str) -> String {
