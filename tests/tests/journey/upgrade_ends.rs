@@ -73,6 +73,24 @@ on_both_drivers! {
         assert_eq!(raw::plain_get(place.gateway.port("front"), "x", "/").status(), 200);
     }
 
+    /// If that third one crashes, nobody serves: whoever watches over the first one hears of it, not the second alone.
+    fn the_end_of_the_third_process_ends_both_that_drain(driver) {
+        let mut place = Upgradable::start_with(driver, "shutdown_timeout = \"1h\"");
+        let mut held = place.dial().connect(place.gateway.port("secure")).expect("a handshake");
+        held.send(b"GET /held HTTP/1.1\r\nHost: a.test\r\n\r\n").expect("a connection");
+        poll(PATIENCE, || (place.upstream.seen().len() == 1).then_some(())).expect("the request");
+        place.upgrade();
+        place.gateway.process.wait_for_output(0, "that it drains", |text| text.contains("draining"));
+        let _tunnel = tunnel::open(raw::plain(place.gateway.port("front")));
+        let third = place.upgrade();
+        assert!(place.gateway.process.exited().is_none(), "{}", place.log());
+        kill(third);
+        assert!(!place.gateway.wait(PATIENCE).success(), "{}", place.log());
+        assert!(place.log().matches("nobody serves; ending the drain").count() == 2, "{}", place.log());
+        assert!(!place.log().contains("that one serves"), "{}", place.log());
+        place.gate.store(true, Ordering::SeqCst);
+    }
+
     /// A stop between "Go" and "Serving", for either process: nobody knows yet which of the two is to drain.
     fn a_stop_while_the_sockets_change_hands_waits_for_it(driver) {
         for to_new in [false, true] {

@@ -129,8 +129,9 @@ impl Reloader {
         let TakenSockets { listeners, metrics, admin } = taken;
         let to = UpgradedTo { pid: process.id(), version: process.version.clone() };
         tracing::info!(pid = to.pid, version = to.version, "upgrade: the new process serves");
-        if let Some(former) = self.former.take() {
-            // It watches over this process, whose end does not matter any more.
+        let former = self.former.take();
+        if let Some(former) = &former {
+            // It watches over this process, whose end does not matter any more, as long as the new one serves.
             former.relieve();
         }
         self.manager.main_process(to.pid);
@@ -155,7 +156,7 @@ impl Reloader {
         for ticket in tickets {
             self.status.answer_ticket(ticket, Ok(ReloadAnswer::PassedOn { pid }));
         }
-        process.let_go(&self.commands);
+        process.let_go(former, &self.commands);
         Ok(())
     }
 

@@ -110,6 +110,8 @@ pub(crate) enum FromNew {
     Settled,
     /// Another process has taken over from it: from now on its end is not that of the service.
     Relieved,
+    /// That other process has failed: nobody serves, and this one ends.
+    Lost,
 }
 
 /// A listener of a new process on loopback, and how to speak to it.

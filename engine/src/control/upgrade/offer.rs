@@ -15,6 +15,7 @@ use super::channel::{Channel, ChannelError, ChannelPair, Patience, Received};
 use super::messages::{FromFormer, FromNew, NotServing, VARIABLE, VERSION};
 use super::program::Program;
 use super::self_test;
+use super::takeover::FormerProcess;
 use crate::control::process::clock;
 use crate::control::state::commands::CommandQueue;
 use crate::setup::listening_sockets::ListeningSockets;
@@ -215,7 +216,7 @@ fn offer(
             Ok(ReadyProcess { process, channel, version, driver })
         }
         Ok(FromNew::Failed { reasons, .. }) => Err(reasons),
-        Ok(FromNew::Serving { .. } | FromNew::Settled | FromNew::Relieved) => {
+        Ok(FromNew::Serving { .. } | FromNew::Settled | FromNew::Relieved | FromNew::Lost) => {
             Err(vec![String::from("the new process says that it serves before it may")])
         }
         Err(ChannelError::TimedOut) => Err(vec![format!(
@@ -284,7 +285,7 @@ impl ReadyProcess {
             Ok(FromNew::Failed { reasons, accepted }) => {
                 Err(NotServing { reasons, may_have_accepted: accepted })
             }
-            Ok(FromNew::Ready { .. } | FromNew::Settled | FromNew::Relieved) => {
+            Ok(FromNew::Ready { .. } | FromNew::Settled | FromNew::Relieved | FromNew::Lost) => {
                 let reasons = vec![String::from("the new process says what it may not say yet")];
                 Err(NotServing { reasons, may_have_accepted: true })
             }
@@ -312,9 +313,10 @@ impl ReadyProcess {
         }
     }
 
-    /// From now on it lives without this process, which learns only if it fails while it serves: then nobody does.
-    /// Waits a little until the file with its number is written, so that this process does not remove it.
-    pub(crate) fn let_go(mut self, commands: &Arc<CommandQueue>) {
+    /// From now on it lives without this process, which learns only if it fails while it serves: then nobody does,
+    /// and whoever this process has taken over from learns it, too. Waits a little until the file with its number is
+    /// written, so that this process does not remove it.
+    pub(crate) fn let_go(mut self, former: Option<FormerProcess>, commands: &Arc<CommandQueue>) {
         let pid = self.id();
         let until = clock::monotonic() + SETTLE_PATIENCE;
         // One of an earlier version closes its end instead.
@@ -329,21 +331,28 @@ impl ReadyProcess {
             tracing::error!(pid, "the process that has taken over has ended ({status})");
             if was_relieved(&channel) {
                 tracing::info!(pid, "another process had taken over from it: that one serves");
-            } else {
-                commands.lose_successor();
+                return;
             }
+            if let Some(former) = former {
+                // It takes this process for one whose end does not matter.
+                former.lose();
+            }
+            commands.lose_successor();
         });
     }
 }
 
-/// Had another process taken over from the one at the other end, before that ended? What it has said is still there.
+/// Had another process taken over from the one at the other end, before that ended, and did it still serve for all that
+/// was known there? What was said is still to be read.
 fn was_relieved(channel: &Channel) -> bool {
     let patience = Patience { until: clock::monotonic(), goes_on: &|| true };
-    loop {
-        match channel.receive::<FromNew>(&patience) {
-            Ok(Received { message: FromNew::Relieved, .. }) => return true,
-            Ok(_) => {}
-            Err(_) => return false,
+    let mut relieved = false;
+    while let Ok(Received { message, .. }) = channel.receive::<FromNew>(&patience) {
+        match message {
+            FromNew::Relieved => relieved = true,
+            FromNew::Lost => relieved = false,
+            _ => {}
         }
     }
+    relieved
 }

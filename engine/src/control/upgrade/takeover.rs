@@ -186,6 +186,11 @@ impl FormerProcess {
         // One that has drained by now does not need to know.
         drop(send(&self.0, &FromNew::Relieved));
     }
+
+    /// Says that this other process has failed.
+    pub(crate) fn lose(&self) {
+        drop(send(&self.0, &FromNew::Lost));
+    }
 }
 
 fn send(channel: &Channel, message: &FromNew) -> Result<(), String> {
