@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use strum::IntoStaticStr;
 
+/// Places of its table of connections that a core looks at in one tick: a millisecond's work at most.
+pub const PLACES_PER_TICK: usize = 16_384;
+/// The same in a second, for a core that has nothing else to do.
+pub const PLACES_PER_SECOND: usize = 10 * PLACES_PER_TICK;
+
 /// Which connections are to be told.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ConnectionQuestion {

@@ -47,6 +47,8 @@ pub struct CoreLink {
     seen_handover: AtomicU64,
     /// Client connections open on this core. Stored by the core.
     connections: AtomicU64,
+    /// Places of its table of connections, empty ones too. Stored by the core.
+    connection_places: AtomicU64,
     /// Moves while the core is alive. Stored by the core once per round of its timer.
     heartbeat: AtomicU64,
 }
@@ -98,6 +100,17 @@ impl CoreLink {
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Core: stores how many places its table of connections has now.
+    pub fn set_connection_places(&self, places: u64) {
+        self.connection_places.store(places, Ordering::Relaxed);
+    }
+
+    /// Control: how many places does a survey of its connections look at?
+    #[must_use]
+    pub fn connection_places(&self) -> u64 {
+        self.connection_places.load(Ordering::Relaxed)
     }
 
     /// Control: asks the core to post the clients that it remembers. One thread may ask at a time.

@@ -46,6 +46,16 @@ impl<T> Mailbox<T> {
         *seen = self.number.load(Ordering::Relaxed);
         newest.clone()
     }
+
+    /// As [`Mailbox::changed`], and leaves nothing behind: for what is large, and read once.
+    pub fn take(&self, seen: &mut u64) -> Option<Arc<T>> {
+        if self.number.load(Ordering::Acquire) == *seen {
+            return None;
+        }
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = self.number.load(Ordering::Relaxed);
+        newest.take()
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +74,18 @@ mod tests {
         mailbox.post(Arc::new(3));
         assert_eq!(mailbox.changed(&mut seen).as_deref(), Some(&3));
         assert!(mailbox.changed(&mut seen).is_none());
+    }
+
+    #[test]
+    fn what_is_taken_is_gone() {
+        let (mailbox, mut seen) = (Mailbox::default(), 0);
+        let value = Arc::new(1);
+        mailbox.post(Arc::clone(&value));
+        assert_eq!(mailbox.take(&mut seen).as_deref(), Some(&1));
+        assert_eq!(Arc::strong_count(&value), 1);
+        assert!(mailbox.take(&mut seen).is_none() && mailbox.changed(&mut 0).is_none());
+        mailbox.post(Arc::new(2));
+        assert_eq!(mailbox.take(&mut seen).as_deref(), Some(&2));
     }
 
     #[test]

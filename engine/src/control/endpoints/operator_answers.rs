@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 use strum::VariantArray;
 
 use crate::control::process::environment;
+use crate::control::process::machine::READER_STACK_BYTES;
 use crate::control::state::config_diff::{ConfigDifference, differences};
 use crate::control::state::connection_survey::FoundConnection;
 use crate::control::state::status::ProcessStatus;
 use crate::identity::verify::explain::{hex, subject};
 use crate::report::connection_list::{ConnectionQuestion, ListedSession};
+use crate::setup::Generation;
 
 /// How many connections one answer lists at most.
 pub(crate) const CONNECTIONS_MAX: usize = 1_000;
@@ -109,8 +111,13 @@ pub(super) fn set_log_level(status: &ProcessStatus, word: &str) -> Result<Value,
         let words: Vec<&str> = Level::VARIANTS.iter().map(Into::into).collect();
         return Err(format!("there is no level {word:?}; write one of {}", words.join(", ")));
     };
-    status.log_level.set(*level);
+    // A log that says less than before, or still too little, says why.
+    let before = status.log_level.get().map(|view| view.level);
+    if matches!(before, Some(Level::Error | Level::Warn)) {
+        status.log_level.set(Level::Info);
+    }
     tracing::info!(level = word, "the level of this log was set, until the next reload");
+    status.log_level.set(*level);
     Ok(json!({ "ok": true, "log": log_level(status) }))
 }
 
@@ -132,7 +139,19 @@ pub(super) fn config_diff(status: &ProcessStatus) -> Result<Value, Vec<String>> 
     let active = status
         .current()
         .ok_or_else(|| vec![String::from("there is no configuration in force yet")])?;
-    let in_force = &active.generation.config;
+    // The stack of a thread that answers is for questions, not for what is in a file.
+    let thread = std::thread::Builder::new().name("ferrule-diff".into());
+    let reading = thread.stack_size(READER_STACK_BYTES);
+    std::thread::scope(|scope| {
+        let reading = reading.spawn_scoped(scope, || compare(&active.generation));
+        let reading = reading.map_err(|error| vec![format!("no thread to read it: {error}")])?;
+        let panicked = |_| Err(vec![String::from("the thread that reads it has panicked")]);
+        reading.join().unwrap_or_else(panicked)
+    })
+}
+
+fn compare(generation: &Generation) -> Result<Value, Vec<String>> {
+    let in_force = &generation.config;
     let draft = ferrule_config::read(&in_force.file, &environment::variable)
         .map_err(|problems| problems.error_lines().collect::<Vec<String>>())?;
     if !draft.problems.is_empty() {
@@ -144,7 +163,7 @@ pub(super) fn config_diff(status: &ProcessStatus) -> Result<Value, Vec<String>> 
         "ok": true,
         "same": found.is_empty(),
         "file": in_force.file.display().to_string(),
-        "generation": active.generation.number,
+        "generation": generation.number,
         "left_out": found.len() - shown.len(),
         "differences": shown,
     }))

@@ -13,6 +13,8 @@ use ferrule_config::model::Runtime;
 /// `io_uring` is worth having from 5.19 (cooperative task work), and best from 6.1 (deferred task work).
 pub const KERNEL_MIN: (u32, u32) = (4, 18);
 
+/// The stack of a thread that reads a configuration, which may be deeply nested: as much as the main thread has.
+pub(crate) const READER_STACK_BYTES: usize = 8 << 20;
 /// Bytes of a file about control groups.
 const GROUP_FILE_BYTES_MAX: u64 = 64 * 1024;
 

@@ -42,8 +42,6 @@ use crate::setup::listeners::{Listeners, PreparedListeners};
 
 /// How often the files are checked for changes.
 const CHECK_FILES_EVERY: Duration = Duration::from_millis(300);
-/// As much as the main thread has: a configuration may be deeply nested.
-const STACK_BYTES: usize = 8 << 20;
 /// Descriptors in reserve for files. One would do, but another thread may take it first.
 const SPARE_DESCRIPTORS: usize = 8;
 /// Descriptors for other things than connections: listening sockets, files, rings.
@@ -81,7 +79,9 @@ pub(crate) struct InitialState {
 pub(crate) fn start(file: &Path, commands: &Arc<CommandQueue>) -> Result<InitialState, ExitCode> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let (path, own) = (file.to_owned(), Arc::clone(commands));
-    let thread = std::thread::Builder::new().name("ferrule-files".into()).stack_size(STACK_BYTES);
+    let thread = std::thread::Builder::new()
+        .name("ferrule-files".into())
+        .stack_size(machine::READER_STACK_BYTES);
     let started = thread.spawn(move || {
         // Dropped last, so that the endpoints are closed by then.
         let _notice = EndNotice(Arc::clone(&own));

@@ -4,7 +4,7 @@
 //! value that it comes to. A secret is never part of it; that it differs is told by marks, see
 //! [`Config::dump_marked`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::hash::RandomState;
 
 use ferrule_config::Config;
@@ -115,6 +115,7 @@ fn compare_order(
     found: &mut Vec<ConfigDifference>,
 ) {
     let kept = |ids: &[String], others: &[String]| -> Vec<String> {
+        let others: HashSet<&String> = others.iter().collect();
         ids.iter().filter(|id| others.contains(id)).cloned().collect()
     };
     let (before, after) = (kept(before, after), kept(after, before));

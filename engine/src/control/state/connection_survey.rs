@@ -7,11 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::control::process::clock;
-use crate::report::connection_list::{ConnectionList, ConnectionQuestion, ListedConnection};
+use crate::report::connection_list::{
+    ConnectionList, ConnectionQuestion, ListedConnection, PLACES_PER_SECOND,
+};
 use crate::setup::CoreLink;
 
-/// How long the cores may take: one looks at some thousand connections in each tick.
+/// How long the cores may take beside what their tables take: a busy one has few rounds.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest that they may take.
+const PATIENCE_MAX: Duration = Duration::from_secs(50);
 /// How often control checks whether they have answered.
 const CHECK_EVERY: Duration = Duration::from_millis(5);
 
@@ -56,14 +60,15 @@ impl ConnectionSurvey {
             link.connection_questions.post(Arc::clone(&question));
         }
         let started = clock::monotonic();
+        let patience = patience(links);
         let mut result = SurveyResult::default();
         let mut waiting: Vec<usize> = (0..links.len()).collect();
-        while !waiting.is_empty() && started.elapsed() < PATIENCE {
+        while !waiting.is_empty() && started.elapsed() < patience {
             waiting.retain(|at| {
                 let (Some(link), Some(cursor)) = (links.get(*at), cursors.get_mut(*at)) else {
                     return false;
                 };
-                match link.connection_lists.changed(cursor) {
+                match link.connection_lists.take(cursor) {
                     // One that answers somebody who waits no more.
                     Some(list) if list.question != link.connection_questions.posted() => true,
                     Some(list) => {
@@ -83,6 +88,12 @@ impl ConnectionSurvey {
         result.oldest.truncate(limit);
         result
     }
+}
+
+/// A core looks at a slice of its table in each tick; a busy one has half as many of them.
+fn patience(links: &[Arc<CoreLink>]) -> Duration {
+    let places = links.iter().map(|link| link.connection_places()).max().unwrap_or(0);
+    (PATIENCE + Duration::from_secs(places / PLACES_PER_SECOND as u64) * 2).min(PATIENCE_MAX)
 }
 
 impl SurveyResult {
@@ -140,5 +151,17 @@ mod tests {
             result.oldest.iter().map(|found| found.connection.age.as_secs()).collect();
         assert_eq!(ages, [11, 10, 5]);
         assert_eq!(result.oldest[0].core, 1);
+        let left = links.iter().filter(|link| link.connection_lists.changed(&mut 0).is_some());
+        assert_eq!(left.count(), 0, "what was told is kept by nobody");
+    }
+
+    #[test]
+    fn large_tables_have_as_long_as_they_take() {
+        let links = [1, 2].map(|core| Arc::new(CoreLink::new(core)));
+        assert_eq!(patience(&links), PATIENCE);
+        links[1].set_connection_places(PLACES_PER_SECOND as u64 * 6);
+        assert!(patience(&links) >= PATIENCE + Duration::from_secs(6));
+        links[0].set_connection_places(u64::MAX);
+        assert_eq!(patience(&links), PATIENCE_MAX);
     }
 }

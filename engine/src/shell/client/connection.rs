@@ -311,6 +311,7 @@ impl Client {
         self.listener = binding.listener;
         self.server = binding.server;
         self.identity = identity;
+        self.card.set_identity(self.identity.as_ref());
         self.route_identities.clear();
         if let (Some(registration), Some(identity)) = (&self.registration, &self.identity) {
             registration.update(&self.live, binding, identity);

@@ -5,6 +5,7 @@
 //! so that many connections hold up nobody.
 
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,11 +14,13 @@ use std::time::Duration;
 use crate::identity::{ClientIdentity, Verdict};
 use crate::report::connection_list::{
     ConnectionList, ConnectionQuestion, ConnectionState, ListedConnection, ListedSession,
+    PLACES_PER_SECOND, PLACES_PER_TICK,
 };
 use crate::setup::CoreLink;
+use crate::shell::transport::deadlines::TICK;
 
-/// Cards that one tick looks at.
-const CARDS_PER_TICK: usize = 4_096;
+const _: () =
+    assert!(PLACES_PER_SECOND as u128 * TICK.as_millis() == PLACES_PER_TICK as u128 * 1_000);
 
 /// The card of one connection.
 pub(crate) struct ConnectionCard {
@@ -49,9 +52,10 @@ pub(crate) struct ConnectionCards {
 
 #[derive(Default)]
 struct CardTable {
+    /// The last one is never empty.
     cards: Vec<Option<Rc<ConnectionCard>>>,
-    /// Places that are empty.
-    free: Vec<usize>,
+    /// Places that are empty. The first is taken first, so that the table shrinks after a flood.
+    free: BTreeSet<usize>,
 }
 
 /// A connection's card, which goes when this is dropped.
@@ -67,7 +71,8 @@ struct CardSurvey {
     /// The next place to be looked at.
     next: usize,
     matching: usize,
-    oldest: Vec<Rc<ConnectionCard>>,
+    /// By their serial numbers, of which the oldest has the lowest.
+    oldest: BTreeMap<u64, Rc<ConnectionCard>>,
 }
 
 impl ConnectionCards {
@@ -90,7 +95,7 @@ impl ConnectionCards {
             session: RefCell::new(None),
         });
         let mut table = self.table.borrow_mut();
-        let slot = table.free.pop().unwrap_or_else(|| {
+        let slot = table.free.pop_first().unwrap_or_else(|| {
             table.cards.push(None);
             table.cards.len() - 1
         });
@@ -105,10 +110,11 @@ impl ConnectionCards {
         let mut seen = self.asked.get();
         let asked = link.connection_questions.changed(&mut seen);
         self.asked.set(seen);
+        link.set_connection_places(self.table.borrow().cards.len() as u64);
         let mut survey = self.survey.borrow_mut();
         if let Some(question) = asked {
             // Who has asked before does not wait any more.
-            *survey = Some(CardSurvey { question, next: 0, matching: 0, oldest: Vec::new() });
+            *survey = Some(CardSurvey { question, next: 0, matching: 0, oldest: BTreeMap::new() });
         }
         let Some(going_on) = survey.as_mut() else { return };
         let table = self.table.borrow();
@@ -118,7 +124,7 @@ impl ConnectionCards {
                 question: seen,
                 open: table.cards.len().saturating_sub(table.free.len()),
                 matching: *matching,
-                oldest: oldest.iter().map(|card| card.describe(now)).collect(),
+                oldest: oldest.values().map(|card| card.describe(now)).collect(),
             };
             *survey = None;
             link.connection_lists.post(Arc::new(list));
@@ -129,14 +135,20 @@ impl ConnectionCards {
 impl CardSurvey {
     /// Looks at a slice of the table; true at its end.
     fn look(&mut self, table: &CardTable) -> bool {
-        let slice = table.cards.iter().skip(self.next).take(CARDS_PER_TICK).flatten();
+        let slice = table.cards.iter().skip(self.next).take(PLACES_PER_TICK).flatten();
         for card in slice.filter(|card| card.is_asked_for(&self.question)) {
             self.matching += 1;
-            self.oldest.push(Rc::clone(card));
+            let is_full = self.oldest.len() >= self.question.limit;
+            let newest = self.oldest.last_key_value().map(|(serial, _)| *serial);
+            if is_full && newest.is_none_or(|newest| newest < card.serial) {
+                continue;
+            }
+            self.oldest.insert(card.serial, Rc::clone(card));
+            if is_full {
+                self.oldest.pop_last();
+            }
         }
-        self.oldest.sort_by_key(|card| card.serial);
-        self.oldest.truncate(self.question.limit);
-        self.next = self.next.saturating_add(CARDS_PER_TICK);
+        self.next = self.next.saturating_add(PLACES_PER_TICK);
         self.next >= table.cards.len()
     }
 }
@@ -193,6 +205,13 @@ impl CardPlace {
         self.card.session.replace(Some(session));
     }
 
+    /// Another generation judges its client otherwise.
+    pub(crate) fn set_identity(&self, identity: Option<&Rc<ClientIdentity>>) {
+        if let Some(session) = &mut *self.card.session.borrow_mut() {
+            session.identity = identity.cloned();
+        }
+    }
+
     /// It does this from now on.
     pub(crate) fn set_state(&self, state: ConnectionState) {
         self.card.state.set(state);
@@ -210,7 +229,12 @@ impl Drop for CardPlace {
         if let Some(place) = table.cards.get_mut(self.slot) {
             *place = None;
         }
-        table.free.push(self.slot);
+        table.free.insert(self.slot);
+        while let Some(None) = table.cards.last() {
+            table.cards.pop();
+            let last = table.cards.len();
+            table.free.remove(&last);
+        }
     }
 }
 
@@ -233,10 +257,10 @@ mod tests {
         let (cards, link, mut seen) = (ConnectionCards::default(), CoreLink::new(0), 0);
         let second = Duration::from_secs(1);
         let mut open: Vec<CardPlace> =
-            (1..=10_000).map(|serial| cards.enter(serial, second, end(1), end(2))).collect();
+            (1..=40_000).map(|serial| cards.enter(serial, second, end(1), end(2))).collect();
         // The first leaves, and the last one takes its place in the table.
         drop(open.remove(0));
-        open.push(cards.enter(10_001, second * 2, end(1), SocketAddr::from(([127, 0, 0, 9], 2))));
+        open.push(cards.enter(40_001, second * 2, end(1), SocketAddr::from(([127, 0, 0, 9], 2))));
         ask(&link, 3, None);
         for _ in 0..2 {
             cards.answer(&link, second * 3);
@@ -244,7 +268,7 @@ mod tests {
         }
         cards.answer(&link, second * 3);
         let list = link.connection_lists.changed(&mut seen).unwrap();
-        assert_eq!((list.question, list.open, list.matching), (1, 10_000, 10_000));
+        assert_eq!((list.question, list.open, list.matching), (1, 40_000, 40_000));
         let told: Vec<u64> = list.oldest.iter().map(|one| one.serial).collect();
         assert_eq!(told, [2, 3, 4]);
         assert_eq!(list.oldest[0].age, second * 2);
@@ -254,12 +278,23 @@ mod tests {
         ask(&link, 3, Some(SocketAddr::from(([127, 0, 0, 9], 0))));
         (0..3).for_each(|_| cards.answer(&link, second));
         let list = link.connection_lists.changed(&mut seen).unwrap();
-        assert_eq!((list.question, list.open, list.matching), (2, 10_000, 1));
-        assert_eq!(list.oldest[0].serial, 10_001);
+        assert_eq!((list.question, list.open, list.matching), (2, 40_000, 1));
+        assert_eq!(list.oldest[0].serial, 40_001);
+        // None is asked for, and one answer is enough for few.
+        open.truncate(1);
+        for (limit, wanted) in [(0, 0), (3, 1)] {
+            ask(&link, limit, None);
+            cards.answer(&link, second);
+            let list = link.connection_lists.changed(&mut seen).unwrap();
+            assert_eq!((list.open, list.matching, list.oldest.len()), (1, 1, wanted));
+        }
+        assert_eq!(link.connection_places(), 2, "places behind the last are given up");
         open.clear();
         ask(&link, 3, None);
-        (0..3).for_each(|_| cards.answer(&link, second));
+        cards.answer(&link, second);
         let list = link.connection_lists.changed(&mut seen).unwrap();
-        assert_eq!((list.open, list.oldest.len()), (0, 0));
+        assert_eq!((list.open, list.oldest.len(), link.connection_places()), (0, 0, 0));
+        let again = [1, 2].map(|serial| cards.enter(serial, second, end(1), end(2)).slot);
+        assert_eq!(again, [0, 0]);
     }
 }
