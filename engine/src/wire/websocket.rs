@@ -67,13 +67,22 @@ pub struct FrameTracker {
     payload: u64,
     closes: bool,
     is_control: bool,
+    /// A message has begun whose last frame has not.
+    in_message: bool,
 }
 
 impl FrameTracker {
     /// Before the first byte behind a 101.
     #[must_use]
     pub const fn new(sender: FrameSender) -> Self {
-        Self { sender, next: NextByte::First, payload: 0, closes: false, is_control: false }
+        Self {
+            sender,
+            next: NextByte::First,
+            payload: 0,
+            closes: false,
+            is_control: false,
+            in_message: false,
+        }
     }
 
     /// These bytes have passed.
@@ -137,8 +146,13 @@ impl FrameTracker {
         // permessage-deflate marks the first frame of a message, and no other (RFC 7692, section 6).
         let is_known = opcode <= OPCODE_BINARY || (OPCODE_CLOSE..=OPCODE_PONG).contains(&opcode);
         let is_plain = byte & RESERVED == 0 && (byte & COMPRESSED == 0 || begins_message);
-        let is_whole = byte & FINAL != 0 || !self.is_control;
-        (is_known && is_plain && is_whole).then_some(NextByte::Second)
+        let is_final = byte & FINAL != 0;
+        // A message begins with its type, goes on with 0, and lets only control frames come between.
+        let fits = if self.is_control { is_final } else { begins_message != self.in_message };
+        if !self.is_control {
+            self.in_message = !is_final;
+        }
+        (is_known && is_plain && fits).then_some(NextByte::Second)
     }
 
     fn read_second(&mut self, byte: u8) -> Option<NextByte> {
@@ -283,11 +297,12 @@ mod tests {
             let mut wrong: Vec<Vec<u8>> = [
                 // Bits and opcodes of nobody.
                 0xa1, 0x91, 0x83, 0x87, 0x8b, 0x8f,
-                // Compressed, but not the first of a message; control frames in pieces.
-                0xc0, 0xc9, 0x08, 0x09, 0x0a,
+                // Compressed, but no message; control frames in pieces.
+                0xc9, 0x08, 0x09, 0x0a,
             ]
             .map(|first| frame(first, 1, masked))
             .into();
+            wrong.push([frame(0x01, 1, masked), frame(0xc0, 1, masked)].concat());
             wrong.push(frame(0x81, 1, !masked));
             wrong.push(vec![0x89, mask | LENGTH_16, 0, 126]);
             // Longer forms than are needed, and a length with the highest bit.
@@ -301,6 +316,39 @@ mod tests {
                 tracker.advance(&frame(0x81, 1, masked));
                 assert!(!tracker.is_between_frames());
             }
+        }
+    }
+
+    #[test]
+    fn messages_begin_once_and_go_on_until_their_last_frame() {
+        for sender in SENDERS {
+            let masked = sender == FrameSender::Client;
+            let passed = |firsts: &[u8]| {
+                let bytes: Vec<u8> = firsts.iter().flat_map(|one| frame(*one, 5, masked)).collect();
+                after(sender, &bytes).is_between_frames()
+            };
+            let taken: [&[u8]; 5] = [
+                &[0x01],
+                &[0x01, 0x89, 0x00, 0x8a, 0x80, 0x82],
+                &[0x02, 0x80, 0x01, 0x80],
+                &[0x81, 0x82],
+                &[0x41, 0x80, 0xc2],
+            ];
+            let refused: [&[u8]; 6] = [
+                // `\0\0\0\x05hello` and its like: nothing has begun that could go on.
+                &[0x00],
+                &[0x80],
+                &[0x81, 0x80],
+                &[0x01, 0x80, 0x00],
+                // Another one begins within the first.
+                &[0x01, 0x81],
+                &[0x01, 0x89, 0x02],
+            ];
+            assert!(taken.into_iter().all(passed));
+            for firsts in refused {
+                assert!(!passed(firsts), "{firsts:x?}");
+            }
+            assert!(!after(sender, b"\0\0\0\x05hello").is_between_frames());
         }
     }
 

@@ -12,6 +12,7 @@ use ferrule_tests::{
 };
 
 use crate::tunnel::{drained, echo_of, echoing, open};
+use crate::tunnel_goodbye::{self, FROM_CLIENT, FROM_SERVER, Heard, copied, last_words, saying};
 use crate::write_ca;
 
 const CONFIG: &str = r#"
@@ -145,6 +146,18 @@ on_both_drivers! {
         place.list(&[SERIAL]);
         assert!(drained(&mut tunnel), "{}", place.gateway.log());
         place.wait_for("a connected upstream is not trusted any more");
+    }
+
+    /// Not even a goodbye is for an upstream that is not trusted any more; the client may come back, to another one.
+    fn an_upstream_that_is_not_trusted_any_more_is_told_nothing(driver) {
+        let heard = Heard::default();
+        let place = Place::start(driver, Ends::Nothing, saying(FROM_SERVER, &heard));
+        let raw = raw::plain(place.gateway.port("front"));
+        let mut tunnel = tunnel_goodbye::open(raw, FROM_SERVER, FROM_CLIENT, &heard);
+        place.list(&[SERIAL]);
+        assert_eq!(last_words(&mut tunnel), b"\x88\x02\x03\xe9", "{}", place.gateway.log());
+        place.wait_for("a connected upstream is not trusted any more");
+        assert_eq!(copied(&heard), FROM_CLIENT);
     }
 
     /// The configuration may change around a tunnel, but not lose what vouches for its other end.

@@ -38,4 +38,5 @@ pub(crate) mod tunnel;
 mod tunnel_bytes;
 mod tunnel_goodbye;
 pub(crate) mod tunnel_review;
+mod tunnel_state;
 pub(crate) mod warm_up;

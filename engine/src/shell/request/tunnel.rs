@@ -6,91 +6,34 @@
 //! land inside another frame ([`tunnel_goodbye`](super::tunnel_goodbye)).
 
 use std::cell::Cell;
-use std::pin::{Pin, pin};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::lease::Lease;
 use super::memory::ExchangeMemory;
 use super::tunnel_bytes::TunnelBytes;
-use super::tunnel_goodbye::{GOODBYE_TIME, say_goodbye};
+use super::tunnel_goodbye::{drop_rest, end_told, goodbye_unless, say_goodbye, wait_for_goodbyes};
 use super::tunnel_review::{ClientSide, TunnelReview, UpstreamSide};
-use crate::exchange::cause::{ClientCause, UpstreamCause};
+use super::tunnel_state::{TunnelDirection, TunnelState};
 use crate::exchange::outcome::{ExchangeEnd, Outcome};
-use crate::plan::upstream::TIMEOUT_DEFAULT;
 use crate::report::Counter;
 use crate::shell::client::connection::Client;
-use crate::shell::client::registry::Registration;
 use crate::shell::state::core::Core;
 use crate::shell::state::log_limits::LogCause;
 use crate::shell::transport::buffers::BufferSize;
-use crate::shell::transport::deadlines::{Shut, TimerHandle};
-use crate::shell::transport::net::{self, Descriptor, Peek};
+use crate::shell::transport::deadlines::Shut;
+use crate::shell::transport::net::Peek;
 use crate::shell::transport::record_reader::Wait;
+use crate::shell::transport::stream::listen::run_beside;
 use crate::shell::transport::stream::{StreamReader, StreamWriter};
 use crate::shell::transport::stream_error::StreamError;
 use crate::shell::transport::tls::Opened;
-use crate::wire::websocket::{FrameSender, FrameTracker};
 
 /// A receive of so much means that large buffers are worth it.
 const FLOWING_BYTES: usize = 16_384;
-
-/// A tunnel's two directions, and how it ends.
-struct TunnelState<'a> {
-    core: &'a Core,
-    /// How long both sides may be silent.
-    idle: Duration,
-    /// Why it ends, unless both sides have simply ended.
-    ended: Cell<Option<ExchangeEnd>>,
-    /// Something may be lost that was to be sent.
-    severed: Cell<bool>,
-    /// What it has carried.
-    bytes: &'a TunnelBytes,
-    descriptors: [Descriptor; 2],
-    /// From the client to the upstream.
-    up: TunnelDirection,
-    /// From the upstream to the client.
-    down: TunnelDirection,
-}
-
-/// One direction.
-struct TunnelDirection {
-    /// The socket that is read.
-    from: Descriptor,
-    /// Is it the one from the client to the upstream?
-    is_up: bool,
-    /// The wait of the other direction, which is prolonged while this one carries bytes.
-    opposite: TimerHandle,
-    /// How long the receiver may take.
-    send_timeout: Duration,
-    /// How the tunnel ends if the side that is read is lost.
-    source_lost: ExchangeEnd,
-    /// How the tunnel ends if the side that is written to is lost.
-    sink_lost: ExchangeEnd,
-    /// Where the frames end of what was passed on; `None` once its end was.
-    frames: Cell<Option<FrameTracker>>,
-}
-
-impl TunnelDirection {
-    /// Where its bytes are counted.
-    const fn carried<'a>(&self, bytes: &'a TunnelBytes) -> &'a Cell<u64> {
-        if self.is_up { &bytes.up } else { &bytes.down }
-    }
-
-    /// These bytes are passed on.
-    fn track(&self, bytes: &[u8]) {
-        let mut frames = self.frames.get();
-        if let Some(frames) = &mut frames {
-            frames.advance(bytes);
-        }
-        self.frames.set(frames);
-    }
-
-    /// Can a frame of our own follow what was passed on?
-    fn takes_frame(&self) -> bool {
-        self.frames.get().is_some_and(|frames| frames.is_between_frames())
-    }
-}
 
 /// Counts a tunnel as open for as long as it lives.
 struct OpenTunnel<'a>(&'a Core);
@@ -107,83 +50,6 @@ impl Drop for OpenTunnel<'_> {
     fn drop(&mut self) {
         self.0.count(Counter::TunnelsClosed);
         self.0.open_tunnels.set(self.0.open_tunnels.get().saturating_sub(1));
-    }
-}
-
-impl<'a> TunnelState<'a> {
-    fn new(
-        core: &'a Core,
-        client: &Client,
-        lease: &Lease,
-        outcome: &Outcome,
-        bytes: &'a TunnelBytes,
-    ) -> Self {
-        let plan = &client.live.generation.plan;
-        let timeout = outcome
-            .route
-            .map_or(TIMEOUT_DEFAULT, |route| plan.route(route).timeout_at(outcome.upstream));
-        let client_timeout = plan.http.send_timeout;
-        let (client_end, upstream_end) = (client.stream.descriptor(), lease.stream.descriptor());
-        Self {
-            core,
-            idle: timeout.read,
-            ended: Cell::new(None),
-            severed: Cell::new(false),
-            bytes,
-            descriptors: [client_end, upstream_end],
-            up: TunnelDirection {
-                is_up: true,
-                from: client_end,
-                opposite: lease.stream.read_timer(),
-                send_timeout: timeout.send,
-                source_lost: ClientCause::Left.end(),
-                sink_lost: UpstreamCause::ConnectionLost.end(),
-                frames: Cell::new(Some(FrameTracker::new(FrameSender::Client))),
-            },
-            down: TunnelDirection {
-                is_up: false,
-                from: upstream_end,
-                opposite: client.stream.read_timer(),
-                send_timeout: client_timeout,
-                source_lost: UpstreamCause::ConnectionLost.end(),
-                sink_lost: ClientCause::Left.end(),
-                frames: Cell::new(Some(FrameTracker::new(FrameSender::Server))),
-            },
-        }
-    }
-
-    /// The first reason is the one that is logged.
-    fn note(&self, ended: ExchangeEnd) {
-        if self.ended.get().is_none() {
-            self.ended.set(Some(ended));
-        }
-    }
-
-    /// Ends both directions at once.
-    fn cut(&self, ended: ExchangeEnd) {
-        self.note(ended);
-        self.severed.set(true);
-        for descriptor in self.descriptors {
-            descriptor.shut_both();
-        }
-    }
-
-    /// Ends both directions; what was read already still goes out.
-    fn stop_reading(&self, ended: ExchangeEnd) {
-        self.note(ended);
-        for descriptor in self.descriptors {
-            descriptor.shut_read();
-        }
-    }
-
-    /// Where the registry has cut the socket, it looks as if the client had left: the log has the
-    /// refusal instead.
-    fn blame_registry(&self, registration: Option<&Registration>) {
-        if let (Some(ExchangeEnd::ClientLeft), Some(refusal)) =
-            (self.ended.get(), registration.and_then(Registration::ending))
-        {
-            self.ended.set(Some(ExchangeEnd::Refused(refusal)));
-        }
     }
 }
 
@@ -223,7 +89,7 @@ async fn carry_both(
     outcome: &mut Outcome,
 ) {
     let Client { stream, live, listener, server, identity, facts, session, .. } = client;
-    let Client { registration, route_identities, sender, .. } = client;
+    let Client { registration, route_identities, sender, card, .. } = client;
     let registration = registration.as_ref();
     let review = TunnelReview {
         core: tunnel.core,
@@ -232,6 +98,7 @@ async fn carry_both(
             listener,
             server,
             identity,
+            card,
             route_identities,
             connection: facts,
             session: session.as_ref(),
@@ -260,33 +127,18 @@ async fn carry_both(
             ended = review.run() => Some(ended),
         };
         if let Some(ended) = ended {
-            tunnel.stop_reading(ended);
-            pass_rest_on(tunnel, both, ended).await;
+            tunnel.leave(ended);
+            wait_for_goodbyes(tunnel, both).await;
         }
         ended
     };
-    if let Some(ended) = reviewed.filter(|_| !tunnel.severed.get()) {
-        let client = tunnel.down.takes_frame().then_some(&mut to_client);
-        let upstream = tunnel.up.takes_frame().then_some(&mut to_upstream);
-        say_goodbye(tunnel.core, ended, client, upstream).await;
+    if reviewed.is_some() {
+        monoio::join!(
+            end_told(&tunnel.down, &mut to_client),
+            end_told(&tunnel.up, &mut to_upstream)
+        );
     }
     tunnel.blame_registry(registration);
-}
-
-/// What was read already goes out, until [`GOODBYE_TIME`] is over: whoever takes nothing does not hold it up.
-async fn pass_rest_on<T>(
-    tunnel: &TunnelState<'_>,
-    mut both: Pin<&mut impl Future<Output = T>>,
-    ended: ExchangeEnd,
-) {
-    let done = monoio::select! {
-        _ = &mut both => true,
-        () = net::sleep(GOODBYE_TIME) => false,
-    };
-    if !done {
-        tunnel.cut(ended);
-        both.await;
-    }
 }
 
 /// Closes both connections, each so that its peer understands how the tunnel ended.
@@ -304,8 +156,21 @@ async fn close_both(client: &mut Client, lease: &mut Lease, ended: ExchangeEnd, 
     log_refused(client, ended);
 }
 
-/// One direction, to its end.
+/// One direction, to its end; if the gateway ends the tunnel, with a goodbye.
 async fn carry(
+    tunnel: &TunnelState<'_>,
+    source: &mut StreamReader<'_>,
+    sink: &mut StreamWriter<'_>,
+    direction: &TunnelDirection,
+) {
+    carry_bytes(tunnel, source, sink, direction).await;
+    if tunnel.is_left() {
+        say_goodbye(tunnel, sink, direction).await;
+        drop_rest(tunnel, source).await;
+    }
+}
+
+async fn carry_bytes(
     tunnel: &TunnelState<'_>,
     source: &mut StreamReader<'_>,
     sink: &mut StreamWriter<'_>,
@@ -316,7 +181,7 @@ async fn carry(
         match move_ready(tunnel, source, sink, direction).await {
             Ok(false) => {}
             Ok(true) => return pass_end_on(tunnel, sink, direction).await,
-            Err(ended) => return tunnel.cut(ended),
+            Err(ended) => return tunnel.fail(direction, ended),
         }
         match receive(tunnel, source, sink, direction, received).await {
             CarryStep::Received(count) => received = count,
@@ -332,8 +197,10 @@ async fn carry(
             // Under TLS an end without close_notify may be anybody's doing.
             CarryStep::SourceFailed(
                 StreamError::Ended | StreamError::Failed(_) | StreamError::Tls(_),
-            ) => return tunnel.cut(direction.source_lost),
-            CarryStep::SinkFailed(failed) => return tunnel.cut(sink_end(&failed, direction)),
+            ) => return tunnel.fail(direction, direction.source_lost),
+            CarryStep::SinkFailed(failed) => {
+                return tunnel.fail(direction, sink_end(&failed, direction));
+            }
         }
     }
 }
@@ -358,15 +225,28 @@ async fn receive(
     direction: &TunnelDirection,
     received: usize,
 ) -> CarryStep {
+    if tunnel.is_left() {
+        // Whoever sends all the time is not served any longer, and is told.
+        return CarryStep::TunnelEnded;
+    }
     // Reading only: what the other side has said is still passed on.
     let wait = Wait { time: tunnel.idle, shut: Shut::Read, idle: false };
     // A full small buffer may mean that there is more.
     let more = received >= BufferSize::Small.bytes() && direction.from.peek() == Peek::Bytes;
+    let arrived = Cell::new(false);
     let (outcome, flushed) = if more && received >= FLOWING_BYTES {
         source.size_next_receive(sink.room());
-        let receive = async |source: &mut StreamReader<'_>| source.receive(wait).await;
-        let flush = pin!(sink.flush(direction.send_timeout));
-        source.receive_during(receive, flush).await
+        let receive = async |source: &mut StreamReader<'_>| {
+            let received = source.receive(wait).await;
+            arrived.set(true);
+            received
+        };
+        let work = pin!(async {
+            sink.flush(direction.send_timeout).await?;
+            goodbye_unless(tunnel, sink, direction, || arrived.get()).await;
+            Ok(())
+        });
+        source.receive_during(receive, work).await
     } else {
         let flushed = {
             let flush = pin!(sink.flush(direction.send_timeout));
@@ -380,7 +260,16 @@ async fn receive(
         if tunnel.ended.get().is_some() {
             return CarryStep::TunnelEnded;
         }
-        (source.receive(wait).await, Ok(()))
+        let received = Cell::new(None);
+        let receive = pin!(async {
+            received.set(Some(source.receive(wait).await));
+            arrived.set(true);
+        });
+        let work = pin!(async {
+            goodbye_unless(tunnel, sink, direction, || arrived.get()).await;
+            poll_fn(|_| received.take().map_or(Poll::Pending, Poll::Ready)).await
+        });
+        (run_beside(receive, work).await, Ok(()))
     };
     match (outcome, flushed) {
         (_, Err(failed)) => CarryStep::SinkFailed(failed),
@@ -444,11 +333,11 @@ async fn pass_end_on(
     sink: &mut StreamWriter<'_>,
     direction: &TunnelDirection,
 ) {
-    direction.frames.set(None);
+    direction.end_frames();
     if tunnel.ended.get().is_none()
         && let Err(cut) = sink.finish(direction.send_timeout).await
     {
-        tunnel.cut(sink_end(&cut, direction));
+        tunnel.fail(direction, sink_end(&cut, direction));
     }
 }
 

@@ -25,6 +25,7 @@ use crate::setup::Generation;
 use crate::shell::client::binding::{GenerationView, NegotiatedSession, ServerBinding};
 use crate::shell::client::registry::Registration;
 use crate::shell::client::route_identity::{RouteIdentities, judge_by_trust};
+use crate::shell::state::connection_cards::CardPlace;
 use crate::shell::state::core::Core;
 use crate::shell::state::generation::LiveGeneration;
 use crate::shell::state::log_limits::LogCause;
@@ -43,6 +44,8 @@ pub(super) struct ClientSide<'a> {
     pub(super) listener: &'a mut Option<ListenerId>,
     pub(super) server: &'a mut Option<ServerId>,
     pub(super) identity: &'a mut Option<Rc<ClientIdentity>>,
+    /// What is told of it to operators.
+    pub(super) card: &'a CardPlace,
     pub(super) route_identities: &'a mut RouteIdentities,
     pub(super) connection: &'a ConnectionFacts,
     pub(super) session: Option<&'a SessionFacts>,
@@ -96,6 +99,7 @@ impl ClientSide<'_> {
         *self.listener = binding.listener;
         *self.server = binding.server;
         *self.identity = identity;
+        self.card.set_identity(self.identity.as_ref());
         self.route_identities.clear();
         Ok(moved)
     }
