@@ -131,7 +131,7 @@ async fn take_waiting(
         let accepted = match begun {
             Poll::Ready(accepted) => accepted,
             Poll::Pending => {
-                canceller.cancel();
+                drop(canceller.cancel());
                 accepting.await
             }
         };

@@ -163,7 +163,8 @@ impl Supervisor<'_> {
         tracing::info!("draining: {open} connections, {} s at most", patience.as_secs());
         while !cores.all_ended() {
             closing.advance(clock::monotonic());
-            if started.elapsed() >= patience.saturating_sub(IDLE_CLOSE) {
+            let nobody_serves = self.commands.has_successor_ended();
+            if nobody_serves || started.elapsed() >= patience.saturating_sub(IDLE_CLOSE) {
                 advance(cores, Phase::Draining);
             }
             if started.elapsed() >= patience {

@@ -258,6 +258,16 @@ impl CommandQueue {
         self.pending().upgrade.lost
     }
 
+    /// The process that has taken over has ended as it was told to, and no other has taken over from it.
+    pub(crate) fn end_successor(&self) {
+        self.update(|pending| pending.upgrade.ended = true);
+    }
+
+    /// Has the process ended well that has taken over? Then the whole service stops.
+    pub(crate) fn has_successor_ended(&self) -> bool {
+        self.pending().upgrade.ended
+    }
+
     /// Does another process serve by now?
     pub(crate) fn has_handed_over(&self) -> bool {
         self.pending().upgrade.stage == UpgradeStage::HandedOver

@@ -8,6 +8,8 @@ pub(super) struct PendingUpgrade {
     pub(super) stage: UpgradeStage,
     /// The process that has taken over has failed.
     pub(super) lost: bool,
+    /// It has ended well.
+    pub(super) ended: bool,
     /// This process was to take over, and may not.
     pub(super) abandoned: bool,
 }

@@ -324,8 +324,11 @@ impl ReadyProcess {
         let Some(child) = self.process.0.take() else { return };
         let (commands, channel) = (Arc::clone(commands), self.channel);
         wait_apart(child, move |status| {
-            // One that was told to stop ends well.
             if status.success() {
+                // It was told to stop, or has been relieved itself.
+                if !was_relieved(&channel) {
+                    commands.end_successor();
+                }
                 return;
             }
             tracing::error!(pid, "the process that has taken over has ended ({status})");

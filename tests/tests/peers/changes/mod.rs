@@ -150,14 +150,14 @@ impl Stage {
         }
     }
 
-    /// Half of the requests a second that it answers when it is asked as fast as it goes.
-    fn half_of_saturation(&self, proxy: &Proxy) -> u64 {
-        let outcome = run(&self.plan(proxy, Kind::Kept, Duration::from_secs(5)));
-        outcome.answered / 10
+    /// Half of the requests a second that it answers on so many connections when it is asked as fast as it goes.
+    fn half_of_saturation(&self, proxy: &Proxy, connections: usize) -> u64 {
+        let plan = self.plan(proxy, Kind::Kept, Duration::from_secs(5));
+        run(&Plan { connections, ..plan }).answered / 10
     }
 
     fn drive(&self, proxy: &Proxy, course: &Course) -> Report {
-        let rate = course.rate.unwrap_or_else(|| self.half_of_saturation(proxy));
+        let rate = course.rate.unwrap_or_else(|| self.half_of_saturation(proxy, course.kept));
         let changes = course.changes();
         // The load goes on for a while behind the last change.
         let count = u32::try_from(changes.len()).expect("not many") + 2;
@@ -342,7 +342,7 @@ fn the_table() {
             reloads: 200,
             upgrades: 10,
             failing: 2,
-            between: Duration::from_secs(1),
+            between: Duration::from_millis(700),
         };
         let report = stage.drive(&proxy, &course);
         println!("{}", report.row());
