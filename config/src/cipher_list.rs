@@ -155,6 +155,11 @@ impl SuiteOrder {
             chosen.retain(|suite| meaning.suites.contains(suite));
             reason = reason.or(meaning.why_empty);
         }
+        // OpenSSL has them in one field (`SSL_STRONG_MASK`), as it has LOW and MEDIUM.
+        if ["HIGH", "FIPS"].iter().all(|grade| words.split('+').any(|word| word == *grade)) {
+            chosen.clear();
+            reason = reason.or(Some("OpenSSL takes no suite for both `HIGH` and `FIPS`"));
+        }
         if chosen.is_empty() && matches!(operator, "" | "+") {
             let reason = reason.unwrap_or("no cipher suite is all of this");
             let message = format!("`{words}` selects no cipher suite: {reason}");
@@ -384,6 +389,7 @@ mod tests {
             assert!(parse(&format!("HIGH:!{element}")).is_ok(), "{element}");
         }
         assert!(wrongs("AES128+CHACHA20")[0].contains("no cipher suite is all of this"));
+        assert!(wrongs("AES+FIPS+HIGH")[0].contains("for both `HIGH` and `FIPS`"));
     }
 
     /// A word that nobody knows is refused behind `!` too: what it was to keep out would be in.

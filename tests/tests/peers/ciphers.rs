@@ -78,6 +78,8 @@ fn lists_mean_what_they_mean_to_openssl() {
         "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384",
         "EECDH+AESGCM:EECDH+CHACHA20:!aNULL:!eNULL:!LOW:!3DES:!MD5:!EXP:!PSK:!SRP:!DSS:!RC4",
         "DEFAULT:!kRSA",
+        "ALL:!HIGH+FIPS",
+        "ALL:-FIPS+HIGH+AES",
     ] {
         assert_eq!(ours(list).expect("a list that is taken"), theirs(list), "{list}");
     }

@@ -119,8 +119,6 @@ pub(super) fn haproxy(dir: &Path, behind: Behind) -> Proxy {
     command.arg("-W").arg("-db").arg("-f").arg(dir.join("haproxy.cfg"));
     let mut process = Process::start(command, &dir.join("output.log"));
     process.wait_for_port(port);
-    // Before that its master takes no signals.
-    process.wait_for_output(0, "that it has loaded", |text| text.contains("Loading success"));
     let (name, dir) = ("HAProxy".to_owned(), dir.to_path_buf());
     Proxy { name, port, dir, runs: Running::Haproxy(process) }
 }
@@ -139,6 +137,9 @@ impl Proxy {
             Running::Ferrule(_) | Running::Nginx => signal(self.pid(), Signal::HUP),
             Running::Haproxy(process) => {
                 bundle(&self.dir);
+                // While its master begins, or begins again, signals are lost.
+                let takes_signals = poll(PATIENCE, || takes_usr2(process.id()).then_some(()));
+                assert!(takes_signals.is_some(), "{}", process.output());
                 process.signal(Signal::USR2);
             }
         }
@@ -231,6 +232,17 @@ impl Drop for Proxy {
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         pids.filter(|pid| is_ours(*pid)).for_each(|pid| signal(pid, Signal::KILL));
     }
+}
+
+/// Does a process catch `SIGUSR2`, and not hold it back (proc(5), `SigCgt` and `SigBlk`)?
+fn takes_usr2(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let has = |set: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(set))?;
+        let mask = u64::from_str_radix(mask.trim(), 16).ok()?;
+        Some(mask >> (Signal::USR2.as_raw() - 1) & 1 == 1)
+    };
+    has("SigCgt:") == Some(true) && has("SigBlk:") == Some(false)
 }
 
 /// It may have ended.
