@@ -70,7 +70,6 @@ enum Change {
 
 impl Course {
     /// What is done in which order: upgrades are spread among the reloads, and failing ones among them, one first.
-    /// nginx upgrades only when the process before has ended.
     fn changes(&self) -> Vec<Change> {
         let all = self.reloads + self.upgrades + self.failing;
         let is_due = |at: usize, count: usize| (at + 1) * count / all > at * count / all;

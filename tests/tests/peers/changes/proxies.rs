@@ -151,6 +151,7 @@ impl Proxy {
         match &self.runs {
             Running::Ferrule(_) => signal(old, Signal::USR2),
             Running::Nginx => {
+                self.is_alone();
                 signal(old, Signal::USR2);
                 let new = poll(PATIENCE, || (self.pid() != old).then_some(()));
                 assert!(new.is_some(), "nginx starts a new process");
@@ -172,6 +173,7 @@ impl Proxy {
                 poll(PATIENCE, || (refused() > before).then_some(()))
             }
             Running::Nginx => {
+                self.is_alone();
                 self.replace_program(Path::new("/bin/false"));
                 let exits = || {
                     let log = fs::read_to_string(self.dir.join("error.log")).unwrap_or_default();
@@ -198,6 +200,12 @@ impl Proxy {
             Running::Nginx => self.replace_program(&nginx::binary()),
             Running::Haproxy(_) => {}
         }
+    }
+
+    /// nginx upgrades only when the process before has ended, which takes `worker_shutdown_timeout`.
+    fn is_alone(&self) {
+        let alone = poll(PATIENCE * 3, || (!self.dir.join("pid.oldbin").exists()).then_some(()));
+        assert!(alone.is_some(), "the process before ends");
     }
 
     fn replace_program(&self, with: &Path) {
